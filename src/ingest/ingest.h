@@ -1,0 +1,37 @@
+/*
+ * Ingest: source files → Bronze, with Auto Loader's semantics (spec: databricks.md; merge.md, Positions; interface.md).
+ *
+ * Position: the names in Bronze's _ingest_file, plus <lake>/bronze/_files/<table>. One step takes one batch: lists, leaves
+ * out what is taken, decodes, commits quarantine first, then Bronze (fence: txn = version read + 1). A crash anywhere
+ * leaves either nothing or the whole batch; quarantine rows are committed once whatever happens.
+ */
+#ifndef TRIB_INGEST_INGEST_H
+#define TRIB_INGEST_INGEST_H
+
+#include "dynamodb/change.h"
+#include "stage/stage.h"
+
+enum trib_source_type { TRIB_SOURCE_FILES, TRIB_SOURCE_EXPORT };
+
+struct trib_ingest_opts {
+    const char *pipeline;
+    const char *table;             /* DynamoDB name */
+    enum trib_source_type type;
+    struct trib_store *source;     /* rooted at the source's path [borrow] */
+    const char *const *keys;       /* partition, then sort */
+    size_t n_keys;
+    const char *key_types[2];      /* "S", "N", "B" or NULL: learnt */
+    struct trib_schema_opts schema;
+    int64_t batch_files, batch_bytes;
+    struct trib_record_limits limits;
+};
+
+struct trib_ingest;
+/* opts and env are borrowed and must outlive it. */
+TRIB_CHECKED int trib_ingest_new(const struct trib_env *env, const struct trib_ingest_opts *o, struct trib_ingest **ret, struct trib_err *err);
+void trib_ingest_free(struct trib_ingest *in);
+/* One batch. worked is false when nothing is new. DATA for what the contract says must fail (checksum, counts, two kinds
+ * of streams in one table): nothing of it is committed. */
+TRIB_CHECKED int trib_ingest_step(struct trib_ingest *in, int64_t now_us, struct trib_step *ret, struct trib_err *err);
+
+#endif

@@ -1,0 +1,84 @@
+/*
+ * The configuration: one table of keys (src/pipeline/config_keys.c) from which the parser, `validate`, `schema`, `schema --json`,
+ * the reference page and `init` come (spec: interface.md, Configuration).
+ *
+ * Threads: a loaded config is read-only. Secrets that came through ${env:} or ${file:} are redacted wherever it is printed.
+ */
+#ifndef TRIB_PIPELINE_CONFIG_H
+#define TRIB_PIPELINE_CONFIG_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/mem.h"
+#include "ingest/ingest.h"
+#include "merge/merge.h"
+
+enum trib_trigger { TRIB_TRIGGER_EVERY, TRIB_TRIGGER_ONCE, TRIB_TRIGGER_CONTINUOUS };
+
+struct trib_cfg_key {
+    char *name;
+    char *type; /* "S" "N" "B" or NULL */
+};
+
+struct trib_cfg_silver {
+    char *where;    /* NULL */
+    char *domain, *table;
+    bool hard_deletes;
+    bool scd2;
+    char *sequence; /* NULL: stream */
+    char *updated_at, *is_deleted;
+};
+
+struct trib_cfg_table {
+    char *name;
+    int line;                         /* in the file, for messages */
+    struct trib_cfg_key partition, sort; /* sort.name NULL: none */
+    enum trib_source_type source_type;
+    char *source_path;                /* as written, resolved against the config's folder */
+    enum trib_evolution evolution;
+    bool infer;
+    enum trib_numbers numbers;
+    size_t n_hints;
+    struct trib_hint *hints;
+    size_t max_columns;
+    size_t n_silver;
+    struct trib_cfg_silver *silver;
+    int64_t late_after_us;
+    enum trib_late late;
+};
+
+struct trib_cfg_mart {
+    char *subject, *name, *sql_path;
+    int line;
+};
+
+struct trib_config {
+    char *file;                       /* the path it was read from */
+    char *pipeline, *lake, *state;
+    enum trib_trigger trigger;
+    int64_t every_us;
+    uint64_t memory_bytes;
+    unsigned workers;                 /* 0: auto */
+    int64_t batch_files, batch_bytes;
+    size_t n_tables;
+    struct trib_cfg_table *tables;
+    size_t n_gold;
+    struct trib_cfg_mart *gold;
+};
+
+/* Reads, substitutes, checks types and cross-references, applies `defaults`. All problems of the file are collected: err->msg has
+ * the first as "FILE:LINE:COLUMN: text", *ret_report (may be NULL; [out] free()) all of them, one a line. CONFIG on any problem.
+ * A known key whose part is not there yet is a problem too, with a message of its own. */
+TRIB_CHECKED int trib_config_load(const char *path, struct trib_config **ret, char **ret_report, struct trib_err *err);
+TRIB_CHECKED int trib_config_parse(struct trib_view text, const char *file, struct trib_config **ret, char **ret_report, struct trib_err *err);
+void trib_config_free(struct trib_config *c);
+/* -c FILE, else $TRIBUTARY_CONFIG, ./tributary.yaml, $XDG_CONFIG_HOME/tributary/tributary.yaml, /etc/tributary/tributary.yaml. [out] free(); CONFIG when none is there. */
+TRIB_CHECKED int trib_config_find(const char *flag, char **ret, struct trib_err *err);
+
+/* Generated from the table of keys. */
+void trib_config_reference(struct trib_buf *to);   /* Markdown: docs/configuration.md */
+void trib_config_json_schema(struct trib_buf *to); /* JSON Schema */
+void trib_config_starter(struct trib_buf *to);     /* what `init` writes */
+
+#endif

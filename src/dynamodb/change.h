@@ -52,6 +52,7 @@ struct trib_change {
     bool base64_twice;          /* Kinesis records: B and BS values carry two layers of base64 */
     int64_t offset;             /* of the record itself in the decoded object, bytes */
     int64_t length;             /* its bytes */
+    struct trib_view raw;       /* the record's bytes, at most the first MiB: for quarantine, when an image turns out to be bad */
 };
 
 struct trib_bad {

@@ -38,6 +38,7 @@ struct trib_schema_opts {
     size_t n_reserved;
     const char *const *keys;     /* key attributes: always columns, never rescued; at most 2 */
     size_t n_keys;
+    const char *key_types[2];    /* declared type of keys[i], "S", "N" or "B"; NULL: learnt. Decides the key column against any majority */
     size_t max_columns;          /* leaf columns; 0 = no limit (Bronze) */
 };
 /* Parses a hint's type; CONFIG with the position when it is not a type. */

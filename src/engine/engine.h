@@ -3,7 +3,8 @@
  * Nothing above this layer includes duckdb.h.
  *
  * Memory: limit_bytes is DuckDB's own limit; beyond it it spills to the scratch folder. Nothing is written elsewhere.
- * Settings: UTC, no extensions loaded from anywhere, no access to the network, preserve_insertion_order as asked.
+ * Settings: UTC, no extensions loaded from anywhere, no access to the network. preserve_insertion_order is off: rows keep their order
+ * where there is an ORDER BY and where they come from one source of ours.
  * Threads: an engine may be used by several threads, each with a connection of its own (trib_conn).
  */
 #ifndef TRIB_ENGINE_ENGINE_H
@@ -39,23 +40,26 @@ TRIB_CHECKED int trib_execf(struct trib_conn *c, struct trib_err *err, const cha
 /* A running query: chunks stream, bounded memory. */
 struct trib_result;
 TRIB_CHECKED int trib_query(struct trib_conn *c, const char *sql, struct trib_result **ret, struct trib_err *err);
-const struct trib_type *trib_result_type(const struct trib_result *r); /* STRUCT of the columns, names as in the query [borrow]; types that our tree lacks come as STRING: cast them in the query */
+const struct trib_type *trib_result_type(const struct trib_result *r); /* STRUCT of the columns, names as in the query [borrow]; types that our tree lacks are cast as trib_query_type says */
 /* The next chunk; ret->rows 0 at the end. Views are valid until the next call. */
 TRIB_CHECKED int trib_result_next(struct trib_result *r, const struct trib_chunk **ret, struct trib_err *err);
 void trib_result_free(struct trib_result *r);
+/* The columns' types without running it; *ret_sql (may be NULL; [out] free()): the same query as one statement without semicolon,
+ * with columns of types that our tree lacks cast to the nearest (HUGEINT, which sum(BIGINT) gives, to DECIMAL(38,0); else STRING). */
+TRIB_CHECKED int trib_query_type(struct trib_conn *c, const char *sql, struct trib_type *ret, char **ret_sql, struct trib_err *err);
 /* Conveniences over one row: the single BIGINT of a query; NULL gives `otherwise`. */
 TRIB_CHECKED int trib_query_i64(struct trib_conn *c, const char *sql, int64_t otherwise, int64_t *ret, struct trib_err *err);
 
 /*
  * A source: a table function that pulls chunks from C. fill gets an empty chunk (all valid) and sets chunk->rows; 0 ends
- * it. fill runs on a thread of the query, one at a time. Registered under `name`: SELECT * FROM name().
+ * it. fill runs on a thread of the query, one at a time. Registered under `name`, for this connection, in place of an earlier one: SELECT * FROM name().
  * ctx must outlive the queries that use it. A fill that fails ends the query with its error, given back unchanged.
  */
 typedef int (*trib_fill_fn)(void *ctx, struct trib_chunk *chunk, struct trib_err *err);
 TRIB_CHECKED int trib_source_register(struct trib_conn *c, const char *name, const struct trib_type *row, trib_fill_fn fill, void *ctx, struct trib_err *err);
 
 /*
- * A scalar function: args and the result as vectors; n rows. NULL arguments are passed on, not short-cut. The function must write
+ * A scalar function, for this connection, in place of an earlier one of that name: args and the result as vectors; n rows. NULL arguments are passed on, not short-cut. The function must write
  * every row of out. Strings may point into *arena or into the arguments (they are copied by the engine). May run on several threads at once: state
  * that is not read-only needs per-thread copies (make_state, called once per thread of a query; NULL: none).
  */

@@ -17,6 +17,7 @@
 #include <stdint.h>
 
 #include "base/mem.h"
+#include "dynamodb/item.h"
 
 enum trib_op { TRIB_OP_INSERT, TRIB_OP_MODIFY, TRIB_OP_REMOVE };
 
@@ -38,7 +39,8 @@ enum trib_origin {
 const char *trib_origin_text(enum trib_origin o);
 const char *trib_op_text(enum trib_op op);
 
-/* One change record. Views point into the reader's buffer and are valid until the next call on the reader. */
+/* One change record. Views point into the reader's buffers and are valid until the next trib_reader_next, with opts.hold
+ * until trib_reader_release (so that decoded vectors may point into them without a copy). */
 struct trib_change {
     enum trib_record_kind kind;
     enum trib_op op;
@@ -72,6 +74,7 @@ struct trib_reader_opts {
     enum trib_record_kind kind; /* AUTO, or what the caller knows (exports) */
     const char *table;          /* DynamoDB table: batch-write files that name several; may be NULL */
     struct trib_record_limits limits; /* zero: defaults */
+    bool hold;                  /* views stay valid until trib_reader_release, not only until the next call */
 };
 
 /* Pull of decoded bytes: returns bytes put into `to` (at most n), 0 at the end, or -code with *err filled. A truncated or
@@ -87,6 +90,17 @@ enum trib_reader_result { TRIB_READ_CHANGE, TRIB_READ_BAD, TRIB_READ_END };
  * then everything before the damage was handed out, and the caller quarantines the damage as one row. */
 TRIB_CHECKED int trib_reader_next(struct trib_reader *r, enum trib_reader_result *ret_result, struct trib_change *ret_change,
                                   struct trib_bad *ret_bad, struct trib_err *err);
+/*
+ * The image of the change just handed out did not decode. Lines of exports are handed out unseen ({"Item":{ up to the end
+ * of the line), so what the line holds is looked at now: true when it is something else than one item, e.g. two records
+ * on one line; then forget this change, the next calls hand out what is there, in its place. False: it is one record
+ * and broken inside; quarantine it with its offset and raw bytes.
+ */
+TRIB_CHECKED bool trib_reader_again(struct trib_reader *r);
+/* All bytes of the record handed out last; lives as long as its views. */
+struct trib_view trib_reader_raw(const struct trib_reader *r);
+/* opts.hold: what was handed out so far is done with, its buffers are used again (all but the last record's). */
+void trib_reader_release(struct trib_reader *r);
 enum trib_record_kind trib_reader_kind(const struct trib_reader *r); /* AUTO until the first record */
 int64_t trib_reader_offset(const struct trib_reader *r); /* decoded bytes consumed */
 
@@ -97,6 +111,19 @@ int64_t trib_reader_offset(const struct trib_reader *r); /* decoded bytes consum
 enum { TRIB_SEQUENCE_LEN = 4 + 1 + 8 + 1 + 40 };
 TRIB_CHECKED int trib_sequence_format(char to[TRIB_SEQUENCE_LEN + 1], unsigned epoch, uint32_t generation,
                                       struct trib_view digits, struct trib_err *err);
-void trib_sequence_format_us(char to[TRIB_SEQUENCE_LEN + 1], unsigned epoch, uint32_t generation, int64_t us);
+void trib_sequence_format_us(char to[TRIB_SEQUENCE_LEN + 1], unsigned epoch, uint32_t generation, int64_t us); /* us < 0: 0 */
+
+/*
+ * `silver.sequence: <attribute>`: EEEE-<version>-<the text above>, where <version> is the user's own S or N value encoded so
+ * that bytes order as values do: numbers before texts, numbers by value, texts by their UTF-8 bytes, equal values equal
+ * bytes (docs/formats/sequence.md). Bytes below '/' never occur in <version> but for its escapes, so '-' ends it in order.
+ * Appends. type S: value is the decoded text; N: the number's text. DATA when it is of another type or no number.
+ * sequence: a text of trib_sequence_format.
+ */
+TRIB_CHECKED int trib_sequence_user(struct trib_view sequence, enum trib_attr_type type, struct trib_view value,
+                                    struct trib_buf *to, struct trib_err *err);
+/* <version> alone. */
+void trib_sequence_user_text(struct trib_view text, struct trib_buf *to);
+void trib_sequence_user_number(const struct trib_number *n, struct trib_buf *to);
 
 #endif

@@ -25,14 +25,15 @@ struct trib_number {
     int32_t exponent;
 };
 /* Accepts what DynamoDB accepts: sign, digits, point, exponent, surrounding zeros; at most 38 significant digits,
- * magnitude 1e-130 … 9.99…e125 (and zero). false otherwise. */
+ * magnitude 1e-130 … 9.99…e125 (and zero; -0 is 0). No spaces, no NaN, no infinities. false otherwise. */
 bool trib_number_parse(struct trib_view text, struct trib_number *ret);
 bool trib_number_to_i64(const struct trib_number *n, int64_t *ret); /* exact or false */
 /* Unscaled value at this precision and scale, exact or false. hi:lo two's complement. */
 bool trib_number_to_decimal(const struct trib_number *n, unsigned precision, unsigned scale, uint64_t *ret_lo, int64_t *ret_hi);
-/* true when the shortest text that gives the double back is the same number. */
+/* true when the shortest text that gives the double back is the same number. Never -0.0. */
 bool trib_number_to_double(const struct trib_number *n, double *ret);
-/* Canonical text: plain notation while short, else d.ddE+x; equal numbers give equal text. */
+/* Canonical text: plain while it has at most 38 digits before and 38 behind the point, else d.ddE+x; no surplus zeros.
+ * Equal numbers give equal text (docs/formats/item.md). */
 void trib_number_text(const struct trib_number *n, struct trib_buf *to);
 int trib_number_cmp(const struct trib_number *a, const struct trib_number *b);
 

@@ -1,7 +1,4 @@
-#include <stdio.h>
+/* The only place that ends the process. */
+#include "cli/cli.h"
 
-int main(void)
-{
-    (void)puts("tributary");
-    return 0;
-}
+int main(int argc, char **argv) { return trib_cli_main(argc, argv); }

@@ -28,11 +28,12 @@ struct trib_cfg_silver {
     bool scd2;
     char *sequence; /* NULL: stream */
     char *updated_at, *is_deleted;
+    size_t line, column;
 };
 
 struct trib_cfg_table {
     char *name;
-    int line;                         /* in the file, for messages */
+    size_t line, column;              /* in the file, for messages */
     struct trib_cfg_key partition, sort; /* sort.name NULL: none */
     enum trib_source_type source_type;
     char *source_path;                /* as written, resolved against the config's folder */
@@ -42,20 +43,20 @@ struct trib_cfg_table {
     size_t n_hints;
     struct trib_hint *hints;
     size_t max_columns;
-    size_t n_silver;
+    size_t n_silver;                  /* 1 at least */
     struct trib_cfg_silver *silver;
     int64_t late_after_us;
     enum trib_late late;
 };
 
 struct trib_cfg_mart {
-    char *subject, *name, *sql_path;
-    int line;
+    char *subject, *name, *sql_path;  /* sql_path resolved against the config's folder */
+    size_t line, column;
 };
 
 struct trib_config {
     char *file;                       /* the path it was read from */
-    char *pipeline, *lake, *state;
+    char *pipeline, *lake, *state;    /* paths resolved against the config's folder */
     enum trib_trigger trigger;
     int64_t every_us;
     uint64_t memory_bytes;
@@ -65,6 +66,9 @@ struct trib_config {
     struct trib_cfg_table *tables;
     size_t n_gold;
     struct trib_cfg_mart *gold;
+    size_t n_warnings;                /* "FILE:LINE:COLUMN: text": nothing wrong, but worth a look */
+    char **warnings;
+    struct trib_cfg_own *own;         /* the parsed text, substituted values; config.c's */
 };
 
 /* Reads, substitutes, checks types and cross-references, applies `defaults`. All problems of the file are collected: err->msg has
@@ -73,6 +77,10 @@ struct trib_config {
 TRIB_CHECKED int trib_config_load(const char *path, struct trib_config **ret, char **ret_report, struct trib_err *err);
 TRIB_CHECKED int trib_config_parse(struct trib_view text, const char *file, struct trib_config **ret, char **ret_report, struct trib_err *err);
 void trib_config_free(struct trib_config *c);
+/* Replaces every value that came through ${env:} or ${file:} (four bytes or longer) by ***. */
+void trib_config_redact(const struct trib_config *c, struct trib_buf *text);
+/* The config as it is in effect: defaults merged into each table, every available key with its value, substituted values as ***. YAML. */
+void trib_config_effective(const struct trib_config *c, struct trib_buf *to);
 /* -c FILE, else $TRIBUTARY_CONFIG, ./tributary.yaml, $XDG_CONFIG_HOME/tributary/tributary.yaml, /etc/tributary/tributary.yaml. [out] free(); CONFIG when none is there. */
 TRIB_CHECKED int trib_config_find(const char *flag, char **ret, struct trib_err *err);
 

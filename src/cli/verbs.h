@@ -1,0 +1,14 @@
+/* One declaration a verb; its file defines it, verbs.c lists it. */
+#ifndef TRIB_CLI_VERBS_H
+#define TRIB_CLI_VERBS_H
+
+#include "cli/cli.h"
+
+extern const struct trib_verb trib_verb_init;
+extern const struct trib_verb trib_verb_validate;
+extern const struct trib_verb trib_verb_schema;
+extern const struct trib_verb trib_verb_completions;
+extern const struct trib_verb trib_verb_help;
+extern const struct trib_verb trib_verb_docs;
+
+#endif

@@ -1,0 +1,41 @@
+/* What the files of the configuration share: config.c (loading), config_check.c (against the table of keys), config_bind.c (into
+ * struct trib_config, cross-references), config_docs.c (what is generated). */
+#ifndef TRIB_PIPELINE_CONFIG_OWN_H
+#define TRIB_PIPELINE_CONFIG_OWN_H
+
+#include "pipeline/config.h"
+#include "pipeline/config_keys.h"
+#include "pipeline/config_yaml.h"
+
+struct trib_cfg_own {
+    struct trib_arena arena;      /* the tree */
+    struct trib_secrets secrets;
+    struct trib_yaml *root;
+    size_t n_tables;
+    struct trib_yaml **tables;    /* with `defaults` merged in */
+};
+
+struct trib_cfg_work {
+    struct trib_config *config;
+    struct trib_problems *problems;
+    struct trib_problems *warnings;
+    struct trib_arena *arena;     /* own.arena */
+    const char *folder;           /* of the config file, absolute or "." */
+    bool check_files;             /* paths must exist */
+    const struct trib_config_world *world;
+};
+
+/* As trib_config_parse, with a world of the caller's and the folder that relative paths begin at. */
+TRIB_CHECKED int trib_config_parse_in(struct trib_view text, const char *file, const struct trib_config_world *world, struct trib_config **ret,
+                                      char **ret_report, struct trib_err *err);
+
+/* Merges `defaults` into the tables, then checks every node against the table of keys. */
+void trib_config_check(struct trib_cfg_work *w);
+/* Fills w->config as far as values are good, and checks what concerns several keys. */
+void trib_config_bind(struct trib_cfg_work *w);
+void trib_config_unbind(struct trib_config *c);
+
+/* What a user calls a key: "silver.deletes" for tables.silver.deletes. [borrow] */
+const char *trib_config_label(const char *path);
+
+#endif

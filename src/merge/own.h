@@ -1,0 +1,81 @@
+/* Inside of the merge stage; nobody else includes this. Tables named below are temporary ones of the step's connection. */
+#ifndef TRIB_MERGE_OWN_H
+#define TRIB_MERGE_OWN_H
+
+#include "merge/convert.h"
+#include "merge/merge.h"
+
+/* Statements are bounded by schemas and file lists, not by rows. */
+enum { TRIB_SQL_MAX = 256 << 20 };
+
+struct trib_merge {
+    const struct trib_env *env;
+    struct trib_merge_opts o;
+    struct trib_conn *conn;
+    char *app;                       /* appId of the target's position */
+    char *bronze_path, *silver_path;
+    struct trib_delta bronze, silver;
+    const char **reserved;           /* column names of our own */
+    size_t n_reserved;
+    unsigned serial;                 /* makes function names unique: they live as long as the engine */
+    char *digest_fn;
+    /* Converters are kept while their schemas stay. */
+    struct trib_convert *in, *rewrite;
+    struct trib_type in_from, in_to, rewrite_from;
+    struct trib_where *where;
+    struct trib_type where_from;     /* Bronze item schema the predicate was compiled for */
+};
+
+/* One step's work. */
+struct merge_run {
+    struct trib_merge *m;
+    struct trib_snapshot b, s;       /* Bronze, Silver */
+    int64_t from;                    /* Bronze version merged so far, -1 */
+    struct trib_add *batch;          /* Bronze files to merge [owned] */
+    size_t n_batch;
+    const struct trib_add **files;   /* batch, then the older live ones: index = column f */
+    size_t n_files;
+    const struct trib_type *b_item;  /* item struct in Bronze */
+    bool b_old;                      /* Bronze has old_record */
+    struct trib_type item, new_item; /* Silver's attributes before and after */
+    struct trib_type schema;         /* Silver's whole schema after */
+    bool schema_changed, widened;
+    int64_t now_us;
+    int64_t late, ties, rows;
+};
+
+/* ---- events.c: the narrow table `ev` (k1[, k2], seq, eid, ets, op, up, oc, f, p) ------------------------------------ */
+/* Reads the batch (or all older files for the keys of table `keys_of`) into ev; creates it for the batch. */
+TRIB_CHECKED int trib_merge_events(struct merge_run *r, const char *keys_of, struct trib_err *err);
+/* Leaves one event for each key and sequence: drops redeliveries' twins where they matter and decides ties (merge.md). */
+TRIB_CHECKED int trib_merge_ties(struct merge_run *r, struct trib_err *err);
+/* SELECT over Bronze files [from, to) with their positions as f and p. */
+TRIB_CHECKED int trib_merge_bronze_select(struct merge_run *r, size_t from, size_t to, struct trib_buf *sql, struct trib_err *err);
+/* SELECT over exactly the Bronze files that column f of a table names. */
+TRIB_CHECKED int trib_merge_bronze_for(struct merge_run *r, const char *table, struct trib_buf *sql, struct trib_err *err);
+/* "a.k1 = b.k1 AND a.k2 = b.k2" and "k1, k2" with a prefix. */
+void trib_merge_key_match(const struct merge_run *r, const char *a, const char *b, struct trib_buf *sql);
+void trib_merge_key_list(const struct merge_run *r, const char *prefix, struct trib_buf *sql);
+
+/* ---- fold.c, history.c: what the target's rows become; both leave the tables the writer needs ----------------------- */
+/* `out`: k…, f, p, fresh (values from the new image), sf, sp (old row or null), src 'b' | 's' | 'k' | null (no row), meta columns. */
+TRIB_CHECKED int trib_merge_fold(struct merge_run *r, bool *ret_changed, struct trib_err *err);
+TRIB_CHECKED int trib_merge_history(struct merge_run *r, bool *ret_changed, struct trib_err *err);
+
+/* ---- schema.c ---------------------------------------------------------------------------------------------------- */
+TRIB_CHECKED int trib_merge_schema(struct merge_run *r, struct trib_err *err);
+/* The target's own columns, in order, after the attributes. */
+size_t trib_merge_own_columns(const struct trib_merge *m, const char *names[8], enum trib_type_id types[8]);
+
+/* ---- where.c: `where` as an SQL expression over a Bronze image ------------------------------------------------------ */
+struct trib_where;
+TRIB_CHECKED int trib_where_new(struct trib_conn *c, const char *prefix, const char *expr, const struct trib_type *item, const struct trib_schema_opts *o,
+                                struct trib_where **ret, struct trib_err *err);
+void trib_where_free(struct trib_where *w);
+/* A boolean expression, never NULL. */
+void trib_where_sql(const struct trib_where *w, const char *item, const char *rescued, struct trib_buf *sql);
+
+/* ---- write.c: new files and the commit ----------------------------------------------------------------------------- */
+TRIB_CHECKED int trib_merge_write(struct merge_run *r, bool changed, struct trib_step *ret, struct trib_err *err);
+
+#endif

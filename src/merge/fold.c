@@ -1,0 +1,171 @@
+/*
+ * SCD type 1: the state of a key is three maxima (merge.md): the highest candidate for the values, the highest upsert, the
+ * highest delete. Merging is taking maxima, so order and batching cannot matter.
+ *
+ * Invariants:
+ *  1. `sv` holds Silver's row of each key of ev that has one; `fold` the three maxima of ev; `outcome` both combined.
+ *  2. A key whose state Silver alone cannot tell is folded again from all of Bronze: an event with the sequence that Silver
+ *     holds (a redelivery or a tie), or no row where a tombstone may be (hard deletes, `where`).
+ *  3. For such keys a part of Silver's state with the sequence of an event in ev is derived again, not kept.
+ *  4. outcome.src: 'b' values from Bronze at (f, p), fresh = its new image; 's' values from Silver at (sf, sp); 'k' the key
+ *     alone; NULL no row. Keys without a change are not in outcome.
+ */
+#include "merge/own.h"
+
+static int silver_rows(struct merge_run *r, struct trib_err *err)
+{
+    const struct trib_merge *m = r->m;
+    struct trib_buf sql;
+    trib_buf_init(&sql, TRIB_SQL_MAX);
+    trib_buf_adds(&sql, "CREATE OR REPLACE TEMP TABLE sv AS SELECT ");
+    for (size_t k = 0; k < m->o.n_keys; k++) {
+        const struct trib_field *to = trib_item_find(&r->new_item, m->o.keys[k]);
+        const struct trib_field *from = trib_item_find(&r->item, m->o.keys[k]);
+        if (from == NULL) { /* no Silver yet */
+            trib_buf_adds(&sql, "CAST(NULL AS ");
+        } else {
+            trib_buf_adds(&sql, "CAST(");
+            trib_sql_ident(&sql, from->name);
+            trib_buf_adds(&sql, " AS ");
+        }
+        trib_type_sql(&to->type, &sql);
+        trib_buf_addf(&sql, ") AS k%zu, ", k + 1);
+    }
+    int rc = 0;
+    if (r->s.version < 0) {
+        trib_buf_adds(&sql, "CAST(NULL AS VARCHAR) AS s_seq, false AS s_gone, CAST(NULL AS VARCHAR) AS s_del, "
+                            "CAST(NULL AS TIMESTAMPTZ) AS s_upd, CAST(NULL AS BIGINT) AS sf, CAST(NULL AS BIGINT) AS sp WHERE false");
+    } else {
+        trib_buf_adds(&sql, "_sequence AS s_seq, ");
+        if (m->o.hard_deletes) {
+            trib_buf_adds(&sql, "false AS s_gone, CAST(NULL AS VARCHAR) AS s_del, ");
+        } else {
+            trib_sql_ident(&sql, m->o.is_deleted);
+            trib_buf_adds(&sql, " AS s_gone, _deleted_sequence AS s_del, ");
+        }
+        trib_sql_ident(&sql, m->o.updated_at);
+        trib_buf_adds(&sql, " AS s_upd, _file AS sf, _pos AS sp FROM (");
+        rc = trib_delta_select(&m->silver, &r->s, r->s.adds, r->s.n_adds, true, &sql, err);
+        trib_buf_adds(&sql, ") q SEMI JOIN ev ON ");
+        for (size_t k = 0; k < m->o.n_keys; k++) {
+            const struct trib_field *from = trib_item_find(&r->item, m->o.keys[k]);
+            trib_buf_adds(&sql, k > 0 ? " AND q." : "q.");
+            trib_sql_ident(&sql, from->name);
+            trib_buf_addf(&sql, " = ev.k%zu", k + 1);
+        }
+    }
+    if (rc == 0 && (rc = trib_buf_check(&sql, "statement", err)) == 0) {
+        rc = trib_exec(m->conn, sql.p, err);
+    }
+    trib_buf_free(&sql);
+    return rc;
+}
+
+/* Invariant 2. */
+static int refold_keys(struct merge_run *r, int64_t *ret_n, struct trib_err *err)
+{
+    const struct trib_merge *m = r->m;
+    struct trib_buf sql;
+    trib_buf_init(&sql, 4096);
+    trib_buf_adds(&sql, "CREATE OR REPLACE TEMP TABLE refold AS SELECT DISTINCT ");
+    trib_merge_key_list(r, "ev.", &sql);
+    trib_buf_adds(&sql, " FROM ev LEFT JOIN sv ON ");
+    trib_merge_key_match(r, "ev", "sv", &sql);
+    if (r->from < 0) {
+        trib_buf_adds(&sql, " WHERE false");
+    } else if (m->o.hard_deletes || m->o.where != NULL) {
+        trib_buf_adds(&sql, " WHERE sv.sf IS NULL OR ev.seq = s_seq OR ev.seq = s_del");
+    } else {
+        trib_buf_adds(&sql, " WHERE ev.seq = s_seq OR ev.seq = s_del");
+    }
+    int rc = trib_exec(m->conn, sql.p, err);
+    trib_buf_free(&sql);
+    return rc != 0 ? rc : trib_query_i64(m->conn, "SELECT count(*) FROM refold", 0, ret_n, err);
+}
+
+static int fold_events(struct merge_run *r, struct trib_err *err)
+{
+    struct trib_buf sql;
+    trib_buf_init(&sql, 8192);
+    trib_buf_adds(&sql, "CREATE OR REPLACE TEMP TABLE fold AS SELECT ");
+    trib_merge_key_list(r, "", &sql);
+    trib_buf_adds(&sql, ", max(seq) FILTER (up OR oc) AS c_seq, arg_max(struct_pack(f := f, p := p, up := up), seq) FILTER (up OR oc) AS c_at, "
+                        "max(seq) FILTER (up) AS u_seq, arg_max(ets, seq) FILTER (up) AS u_ets, "
+                        "max(seq) FILTER (NOT up) AS d_seq, arg_max(ets, seq) FILTER (NOT up) AS d_ets FROM ev GROUP BY ALL");
+    int rc = trib_exec(r->m->conn, sql.p, err);
+    trib_buf_free(&sql);
+    return rc;
+}
+
+/* Silver's part of the state, less what is derived again (invariant 3). */
+static void old_state_sql(const struct merge_run *r, struct trib_buf *sql)
+{
+    static const char *const part[] = {"s_seq", "s_del"};
+    trib_buf_adds(sql, "SELECT sv.* EXCLUDE (s_seq, s_del)");
+    for (size_t i = 0; i < 2; i++) {
+        trib_buf_addf(sql, ", CASE WHEN refold.k1 IS NOT NULL AND EXISTS (SELECT 1 FROM ev WHERE ev.seq = sv.%s AND ", part[i]);
+        trib_merge_key_match(r, "ev", "sv", sql);
+        trib_buf_addf(sql, ") THEN NULL ELSE sv.%s END AS %s", part[i], part[i]);
+    }
+    trib_buf_adds(sql, ", sv.s_seq AS was_seq, sv.s_del AS was_del FROM sv LEFT JOIN refold USING (");
+    trib_merge_key_list(r, "", sql);
+    trib_buf_adds(sql, ")");
+}
+
+static int outcomes(struct merge_run *r, struct trib_err *err)
+{
+    const struct trib_merge *m = r->m;
+    struct trib_buf sql;
+    trib_buf_init(&sql, 16384);
+    trib_buf_adds(&sql, "CREATE OR REPLACE TEMP TABLE outcome AS WITH old AS (");
+    old_state_sql(r, &sql);
+    trib_buf_adds(&sql, "), j AS (SELECT fold.*, old.* EXCLUDE (");
+    trib_merge_key_list(r, "", &sql);
+    trib_buf_adds(&sql, "), greatest(u_seq, CASE WHEN NOT s_gone THEN s_seq END) AS ups, greatest(d_seq, s_del) AS del FROM fold LEFT JOIN old USING (");
+    trib_merge_key_list(r, "", &sql);
+    /* greatest() ignores NULLs in DuckDB. */
+    trib_buf_adds(&sql, ")), d AS (SELECT *, del IS NOT NULL AND (ups IS NULL OR del > ups) AS gone, "
+                        "c_seq IS NOT NULL AND (s_seq IS NULL OR c_seq > s_seq) AS from_bronze FROM j), "
+                        "o AS (SELECT ");
+    trib_merge_key_list(r, "", &sql);
+    trib_buf_adds(&sql, ", sf, sp, gone, s_gone, was_seq, was_del, s_upd, "
+                        "CASE WHEN from_bronze THEN c_at.f END AS f, CASE WHEN from_bronze THEN c_at.p END AS p, c_at.up AS fresh, "
+                        "CASE WHEN from_bronze THEN 'b' WHEN s_seq IS NOT NULL THEN 's' ELSE 'k' END AS vals, "
+                        "CASE WHEN from_bronze THEN c_seq ELSE s_seq END AS m_seq, CASE WHEN gone THEN del END AS m_del, "
+                        "CASE WHEN gone THEN CASE WHEN d_seq IS NOT NULL AND (s_del IS NULL OR d_seq > s_del) THEN d_ets ELSE s_upd END "
+                        "ELSE CASE WHEN u_seq IS NOT NULL AND (s_seq IS NULL OR s_gone OR u_seq > s_seq) THEN u_ets ELSE s_upd END END AS m_upd FROM d), "
+                        "e AS (SELECT *, CASE WHEN ");
+    trib_buf_adds(&sql, m->o.hard_deletes ? "gone" : m->o.where != NULL ? "gone AND vals = 'k'" : "false");
+    trib_buf_adds(&sql, " THEN NULL ELSE vals END AS src FROM o) SELECT * EXCLUDE (vals) FROM e WHERE "
+                        "(src IS NULL AND sf IS NOT NULL) OR (src IS NOT NULL AND (sf IS NULL OR gone IS DISTINCT FROM s_gone "
+                        "OR m_seq IS DISTINCT FROM was_seq OR m_del IS DISTINCT FROM was_del OR m_upd IS DISTINCT FROM s_upd "
+                        "OR (src = 'b' AND EXISTS (SELECT 1 FROM refold x WHERE ");
+    trib_merge_key_match(r, "x", "e", &sql);
+    trib_buf_adds(&sql, ") AND was_seq = m_seq AND ");
+    /* A tie that came out otherwise leaves the sequence as it was; a plain redelivery must not write: compare the events. */
+    trib_buf_adds(&sql, "EXISTS (SELECT 1 FROM tied t WHERE ");
+    trib_merge_key_match(r, "t", "e", &sql);
+    trib_buf_adds(&sql, " AND t.seq = e.m_seq))))");
+    int rc = trib_buf_check(&sql, "statement", err);
+    if (rc == 0) {
+        rc = trib_exec(m->conn, sql.p, err);
+    }
+    trib_buf_free(&sql);
+    return rc;
+}
+
+int trib_merge_fold(struct merge_run *r, bool *ret_changed, struct trib_err *err)
+{
+    int64_t again = 0, changed = 0;
+    TRIB_TRY(silver_rows(r, err));
+    TRIB_TRY(refold_keys(r, &again, err));
+    if (again > 0) {
+        TRIB_TRY(trib_merge_events(r, "refold", err));
+    }
+    TRIB_TRY(trib_merge_ties(r, err));
+    TRIB_TRY(fold_events(r, err));
+    TRIB_TRY(outcomes(r, err));
+    TRIB_TRY(trib_query_i64(r->m->conn, "SELECT count(*) FROM outcome", 0, &changed, err));
+    *ret_changed = changed > 0;
+    return 0;
+}

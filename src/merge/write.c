@@ -1,0 +1,281 @@
+/*
+ * Copy-on-write: the files that hold a changed key's old row are written again without it, the new rows behind, in one commit
+ * with Silver's position (txn = Bronze version merged).
+ *
+ * A crash before the commit leaves files that no log names; after it, everything. The position moves with the data.
+ */
+#include <stdlib.h>
+#include <stdio.h>
+
+#include "merge/own.h"
+
+/* Silver's old rows as (columns of the new schema): attributes through the converter, own columns as they are. */
+static void old_columns(const struct merge_run *r, bool meta_from_outcome, struct trib_buf *sql)
+{
+    const struct trib_merge *m = r->m;
+    const char *names[8];
+    enum trib_type_id types[8];
+    size_t n = trib_merge_own_columns(m, names, types);
+    trib_buf_adds(sql, "SELECT unnest(img)");
+    for (size_t i = 0; i < n; i++) {
+        static const char *const of[][2] = {{"_deleted_sequence", "m_del"}, {"_sequence", "m_seq"}, {"__START_AT", "start_at"},
+                                            {"__END_AT", "end_at"}, {"_valid_from", "valid_from"}, {"_valid_to", "valid_to"}};
+        const char *from = i == 0 ? "m_upd" : "gone";
+        for (size_t k = 0; k < sizeof of / sizeof of[0]; k++) {
+            from = strcmp(names[i], of[k][0]) == 0 ? of[k][1] : from;
+        }
+        trib_buf_adds(sql, ", ");
+        if (meta_from_outcome) {
+            trib_buf_adds(sql, from);
+        } else {
+            trib_sql_ident(sql, names[i]);
+        }
+        trib_buf_adds(sql, " AS ");
+        trib_sql_ident(sql, names[i]);
+    }
+}
+
+/* item := struct_pack of the old row's attribute columns. */
+static void pack_old(const struct merge_run *r, struct trib_buf *sql)
+{
+    trib_buf_adds(sql, "struct_pack(");
+    for (size_t i = 0; i < r->item.n_fields; i++) {
+        trib_buf_adds(sql, i > 0 ? ", " : "");
+        trib_sql_ident(sql, r->item.fields[i].name);
+        trib_buf_adds(sql, " := ");
+        trib_sql_ident(sql, r->item.fields[i].name);
+    }
+    trib_buf_adds(sql, ") AS item");
+}
+
+static int old_select(struct merge_run *r, const struct trib_add *adds, size_t n, struct trib_buf *sql, struct trib_err *err)
+{
+    trib_buf_adds(sql, "SELECT *, ");
+    trib_convert_sql(r->m->rewrite, "item", "_rescued_data", !r->widened, sql);
+    trib_buf_adds(sql, " AS img FROM (SELECT *, ");
+    pack_old(r, sql);
+    trib_buf_adds(sql, " FROM (");
+    int rc = trib_delta_select(&r->m->silver, &r->s, adds, n, true, sql, err);
+    trib_buf_adds(sql, "))");
+    return rc;
+}
+
+/* New rows with values from Bronze. */
+static int from_bronze(struct merge_run *r, struct trib_buf *sql, struct trib_err *err)
+{
+    old_columns(r, true, sql);
+    trib_buf_adds(sql, " FROM (SELECT o.*, CASE WHEN fresh THEN ");
+    trib_convert_sql(r->m->in, "b.record", "b._rescued_data", false, sql);
+    if (r->b_old) {
+        trib_buf_adds(sql, " ELSE ");
+        trib_convert_sql(r->m->in, "b.old_record", "b._rescued_old_data", false, sql);
+    }
+    trib_buf_adds(sql, " END AS img FROM (");
+    TRIB_TRY(trib_merge_bronze_for(r, "winners", sql, err));
+    trib_buf_adds(sql, ") b JOIN outcome o ON o.src = 'b' AND o.f = b.f AND o.p = b.p)");
+    return 0;
+}
+
+/* Deleted keys without any values. */
+static void keys_alone(struct merge_run *r, struct trib_buf *sql)
+{
+    const struct trib_merge *m = r->m;
+    trib_buf_adds(sql, " UNION ALL BY NAME ");
+    trib_buf_adds(sql, "SELECT ");
+    for (size_t k = 0; k < m->o.n_keys; k++) {
+        trib_buf_addf(sql, "k%zu AS ", k + 1);
+        trib_sql_ident(sql, trib_item_find(&r->new_item, m->o.keys[k])->name);
+        trib_buf_adds(sql, ", ");
+    }
+    trib_buf_adds(sql, "m_upd AS ");
+    trib_sql_ident(sql, m->o.updated_at);
+    trib_buf_adds(sql, ", gone AS ");
+    trib_sql_ident(sql, m->o.is_deleted);
+    trib_buf_adds(sql, ", m_del AS _deleted_sequence, m_seq AS _sequence FROM outcome WHERE src = 'k'");
+}
+
+/* Touched files: their index in the snapshot. [out] */
+static int touched(struct merge_run *r, struct trib_add **ret, size_t *ret_n, struct trib_err *err)
+{
+    *ret = trib_calloc(r->s.n_adds, sizeof **ret);
+    *ret_n = 0;
+    struct trib_result *res = NULL;
+    int rc = trib_query(r->m->conn, r->widened ? "SELECT range AS sf FROM range(0, (SELECT count FROM all_files))" : "SELECT DISTINCT sf FROM outcome WHERE sf IS NOT NULL ORDER BY sf", &res, err);
+    const struct trib_chunk *chunk;
+    while (rc == 0 && (rc = trib_result_next(res, &chunk, err)) == 0 && chunk->rows > 0) {
+        for (size_t i = 0; i < chunk->rows; i++) {
+            (*ret)[(*ret_n)++] = r->s.adds[((const int64_t *)chunk->cols[0].data)[i]];
+        }
+    }
+    trib_result_free(res);
+    return rc;
+}
+
+/* SELECT of every row that the new files hold. _file in old rows counts within `files`, so outcome's sf is mapped by its place. */
+static int all_rows(struct merge_run *r, const struct trib_add *files, size_t n, struct trib_buf *sql, struct trib_err *err)
+{
+    trib_buf_adds(sql, "SELECT ");
+    for (size_t i = 0; i < r->schema.n_fields; i++) {
+        trib_buf_adds(sql, i > 0 ? ", " : "");
+        trib_sql_ident(sql, r->schema.fields[i].name);
+    }
+    trib_buf_adds(sql, " FROM (");
+    TRIB_TRY(from_bronze(r, sql, err));
+    if (!r->m->o.history && !r->m->o.hard_deletes && r->m->o.where == NULL) {
+        keys_alone(r, sql);
+    }
+    if (n > 0) {
+        trib_buf_adds(sql, " UNION ALL BY NAME ");
+        old_columns(r, true, sql);
+        trib_buf_adds(sql, " FROM (");
+        TRIB_TRY(old_select(r, files, n, sql, err));
+        trib_buf_adds(sql, ") q JOIN (SELECT outcome.*, moved.i AS qf FROM outcome JOIN moved USING (sf) WHERE src = 's') o ON q._file = o.qf AND q._pos = o.sp");
+        trib_buf_adds(sql, " UNION ALL BY NAME ");
+        old_columns(r, false, sql);
+        trib_buf_adds(sql, " FROM (");
+        TRIB_TRY(old_select(r, files, n, sql, err));
+        trib_buf_adds(sql, ") q ANTI JOIN (SELECT moved.i AS qf, sp FROM outcome JOIN moved USING (sf)) o ON q._file = o.qf AND q._pos = o.sp");
+    }
+    trib_buf_adds(sql, ")");
+    return trib_buf_check(sql, "statement", err);
+}
+
+static int mapping(struct merge_run *r, const struct trib_add *files, size_t n, struct trib_err *err)
+{
+    struct trib_buf sql;
+    trib_buf_init(&sql, TRIB_SQL_MAX);
+    trib_buf_adds(&sql, "CREATE OR REPLACE TEMP TABLE moved (sf BIGINT, i BIGINT); CREATE OR REPLACE TEMP TABLE winners AS SELECT DISTINCT f FROM outcome WHERE src = 'b';");
+    for (size_t i = 0; i < n; i++) {
+        size_t at = 0;
+        while (strcmp(r->s.adds[at].path, files[i].path) != 0) {
+            at++;
+        }
+        trib_buf_addf(&sql, "%s(%zu, %zu)", i == 0 ? "INSERT INTO moved VALUES " : ", ", at, i);
+    }
+    int rc = trib_buf_check(&sql, "statement", err);
+    if (rc == 0) {
+        rc = trib_exec(r->m->conn, sql.p, err);
+    }
+    trib_buf_free(&sql);
+    return rc;
+}
+
+static int write_files(struct merge_run *r, const struct trib_add *files, size_t n, struct trib_add **ret, size_t *ret_n, struct trib_err *err)
+{
+    struct trib_buf sql;
+    trib_buf_init(&sql, TRIB_SQL_MAX);
+    int rc = mapping(r, files, n, err);
+    if (rc == 0) {
+        rc = all_rows(r, files, n, &sql, err);
+    }
+    struct trib_parquet_file *written = NULL;
+    size_t n_written = 0;
+    if (rc == 0) {
+        char *prefix = trib_asprintf("%s/silver-%u", r->m->env->scratch, r->m->serial++);
+        struct trib_parquet_opts o = {.file_bytes = r->m->o.file_bytes};
+        rc = trib_parquet_write_query(r->m->conn, sql.p, prefix, &o, &written, &n_written, err);
+        free(prefix);
+    }
+    trib_buf_free(&sql);
+    *ret = trib_calloc(n_written, sizeof **ret);
+    *ret_n = 0;
+    for (size_t i = 0; i < n_written; i++) {
+        if (rc == 0 && written[i].path != NULL && written[i].rows > 0) {
+            rc = trib_delta_add_file(&r->m->silver, &written[i], NULL, 0, &(*ret)[*ret_n], err);
+            *ret_n += rc == 0;
+        }
+        trib_parquet_file_free(&written[i]);
+    }
+    free(written);
+    return rc;
+}
+
+static char *settings_text(const struct trib_merge *m)
+{
+    struct trib_buf b;
+    trib_buf_init(&b, 1 << 20);
+    trib_buf_adds(&b, "key=");
+    for (size_t i = 0; i < m->o.n_keys; i++) {
+        trib_buf_addf(&b, "%s%s", i > 0 ? "," : "", m->o.keys[i]);
+    }
+    trib_buf_addf(&b, ";deletes=%s;numbers=%d;infer=%d;columns=%s,%s;sequence=%s;where=%s", m->o.hard_deletes ? "hard" : "soft",
+                  (int)m->o.schema.numbers, m->o.schema.infer, m->o.updated_at, m->o.is_deleted,
+                  m->o.sequence_attribute != NULL ? m->o.sequence_attribute : "stream", m->o.where != NULL ? m->o.where : "");
+    return trib_buf_take(&b);
+}
+
+/* Changed settings on an existing table are refused (interface.md, Configuration). */
+static int check_settings(const struct merge_run *r, const char *settings, struct trib_err *err)
+{
+    const char *was = trib_snapshot_property(&r->s, "tributary.settings");
+    if (r->s.version >= 0 && was != NULL && strcmp(was, settings) != 0) {
+        return trib_err_set(err, TRIB_E_CONFIG, "table %s: silver %s/%s was written with other settings (%s, now %s): undo the change, or write to a new silver.table",
+                            r->m->o.table, r->m->o.domain, r->m->o.silver, was, settings);
+    }
+    return 0;
+}
+
+static int commit(struct merge_run *r, const struct trib_add *adds, size_t n_adds, const struct trib_add *removes, size_t n_removes, struct trib_err *err)
+{
+    const struct trib_merge *m = r->m;
+    char *settings = settings_text(m);
+    int rc = check_settings(r, settings, err);
+    char rows[32], from[32];
+    (void)snprintf(rows, sizeof rows, "%lld", (long long)r->rows);
+    (void)snprintf(from, sizeof from, "%lld", (long long)r->b.version);
+    struct trib_kv metrics[] = {{(char *)(uintptr_t)"numChangedRows", rows}};
+    struct trib_kv params[] = {{(char *)(uintptr_t)"bronzeVersion", from}};
+    struct trib_kv properties[] = {{(char *)(uintptr_t)"tributary.pipeline", (char *)(uintptr_t)m->o.pipeline},
+                                   {(char *)(uintptr_t)"tributary.settings", settings}};
+    struct trib_txn txn = {m->app, r->b.version, 0};
+    struct trib_protocol protocol = {.reader = 1, .writer = 2};
+    bool fresh = r->s.version < 0;
+    struct trib_commit c = {
+        .read_version = r->s.version, .operation = fresh ? "CREATE TABLE AS SELECT" : "MERGE", .params = params, .n_params = 1,
+        .metrics = metrics, .n_metrics = 1, .txn = &txn, .n_txn = 1, .new_metadata = fresh || r->schema_changed, .schema = &r->schema,
+        .properties = fresh ? properties : r->s.properties, .n_properties = fresh ? 2 : r->s.n_properties,
+        .protocol = fresh ? &protocol : NULL, .adds = adds, .n_adds = n_adds, .removes = removes, .n_removes = n_removes, .data_change = true};
+    if (rc == 0) {
+        rc = trib_delta_commit(&m->silver, &r->s, &c, err);
+    }
+    free(settings);
+    return rc;
+}
+
+int trib_merge_write(struct merge_run *r, bool changed, struct trib_step *ret, struct trib_err *err)
+{
+    struct trib_merge *m = r->m;
+    struct trib_add *old = NULL, *adds = NULL;
+    size_t n_old = 0, n_adds = 0;
+    int rc = 0;
+    if (changed || r->widened) {
+        rc = trib_execf(m->conn, err, "CREATE OR REPLACE TEMP TABLE all_files AS SELECT %zu::BIGINT AS count", r->s.n_adds);
+        if (rc == 0) {
+            rc = trib_query_i64(m->conn, "SELECT count(*) FROM outcome", 0, &r->rows, err);
+        }
+        if (rc == 0) {
+            rc = touched(r, &old, &n_old, err);
+        }
+        if (rc == 0) {
+            rc = write_files(r, old, n_old, &adds, &n_adds, err);
+        }
+    }
+    if (rc == 0) {
+        rc = commit(r, adds, n_adds, old, n_old, err);
+        if (rc != 0 && (err == NULL || !err->ambiguous)) {
+            trib_delta_abandon(&m->silver, adds, n_adds);
+        }
+    }
+    for (size_t i = 0; i < n_adds; i++) {
+        trib_add_free(&adds[i]);
+    }
+    free(adds);
+    free(old); /* borrowed from the snapshot */
+    if (rc == 0) {
+        ret->worked = true;
+        ret->rows_out = r->rows;
+        ret->ties = r->ties;
+        ret->version = r->s.version + 1;
+    }
+    return rc;
+}

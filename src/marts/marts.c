@@ -1,0 +1,202 @@
+/*
+ * Marts: SQL over silver.* and gold.* → one Gold table, written whole when an input changed.
+ *
+ * Invariants:
+ *  1. The versions read are committed with the rows: one txn per input, so a mart that is current commits nothing.
+ *  2. A commit replaces all files; a crash before it leaves the old rows.
+ *  3. A mart whose inputs are not there yet waits.
+ */
+#include "marts/marts.h"
+
+#include <stdlib.h>
+
+enum { SQL_MAX = 64 << 20 };
+
+struct trib_mart {
+    const struct trib_env *env;
+    struct trib_mart_opts o;
+    struct trib_conn *conn;
+    char *path;
+    struct trib_delta gold;
+    unsigned serial;
+};
+
+int trib_mart_new(const struct trib_env *env, const struct trib_mart_opts *o, struct trib_mart **ret, struct trib_err *err)
+{
+    struct trib_mart *m = trib_calloc(1, sizeof *m);
+    m->env = env;
+    m->o = *o;
+    m->path = trib_path_gold(o->subject, o->name);
+    int rc = trib_conn_open(env->engine, &m->conn, err);
+    if (rc != 0) {
+        trib_mart_free(m);
+        return rc;
+    }
+    m->gold = trib_env_delta(env, m->conn, m->path);
+    *ret = m;
+    return 0;
+}
+
+void trib_mart_free(struct trib_mart *m)
+{
+    if (m != NULL) {
+        trib_conn_close(m->conn);
+        free(m->path);
+        free(m);
+    }
+}
+
+static char *app_id(const struct trib_mart *m, const struct trib_catalog_table *input)
+{
+    return trib_asprintf("tributary.%s.gold.%s/%s.%s.%s", m->o.pipeline, m->o.subject, m->o.name, input->schema, input->name);
+}
+
+/* The query with every column cast to a type that Delta has. */
+static int typed_query(struct trib_mart *m, const char *sql, struct trib_type *ret_type, struct trib_buf *out, struct trib_err *err)
+{
+    struct trib_buf probe;
+    trib_buf_init(&probe, SQL_MAX);
+    trib_buf_addf(&probe, "SELECT * FROM (%s) LIMIT 0", sql);
+    struct trib_result *res = NULL;
+    int rc = trib_query(m->conn, probe.p, &res, err);
+    trib_buf_free(&probe);
+    if (rc != 0) {
+        return rc;
+    }
+    trib_type_copy(ret_type, trib_result_type(res));
+    trib_result_free(res);
+    trib_buf_adds(out, "SELECT ");
+    for (size_t i = 0; i < ret_type->n_fields; i++) {
+        const struct trib_field *f = &ret_type->fields[i];
+        trib_buf_addf(out, "%sCAST(c%zu AS ", i > 0 ? ", " : "", i);
+        trib_type_sql(&f->type, out);
+        trib_buf_adds(out, ") AS ");
+        trib_sql_ident(out, f->name);
+    }
+    trib_buf_addf(out, " FROM (%s) q(", sql);
+    for (size_t i = 0; i < ret_type->n_fields; i++) {
+        trib_buf_addf(out, "%sc%zu", i > 0 ? ", " : "", i);
+    }
+    trib_buf_adds(out, ")");
+    return trib_buf_check(out, "statement", err);
+}
+
+static int write_rows(struct trib_mart *m, const char *sql, struct trib_add **ret, size_t *ret_n, int64_t *ret_rows, struct trib_err *err)
+{
+    struct trib_parquet_file *files = NULL;
+    size_t n = 0;
+    char *prefix = trib_asprintf("%s/gold-%p-%u", m->env->scratch, (void *)m, m->serial++);
+    struct trib_parquet_opts o = {0};
+    int rc = trib_parquet_write_query(m->conn, sql, prefix, &o, &files, &n, err);
+    free(prefix);
+    *ret = trib_calloc(n, sizeof **ret);
+    *ret_n = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (rc == 0 && files[i].path != NULL && files[i].rows > 0) {
+            *ret_rows += files[i].rows;
+            rc = trib_delta_add_file(&m->gold, &files[i], NULL, 0, &(*ret)[*ret_n], err);
+            *ret_n += rc == 0;
+        }
+        trib_parquet_file_free(&files[i]);
+    }
+    free(files);
+    return rc;
+}
+
+static int commit(struct trib_mart *m, const struct trib_snapshot *s, const struct trib_type *type, const struct trib_txn *txns, size_t n_txns,
+                  const struct trib_add *adds, size_t n_adds, struct trib_err *err)
+{
+    struct trib_kv property = {(char *)(uintptr_t)"tributary.pipeline", (char *)(uintptr_t)m->o.pipeline};
+    struct trib_kv mode = {(char *)(uintptr_t)"mode", (char *)(uintptr_t)"Overwrite"};
+    struct trib_protocol protocol = {.reader = 1, .writer = 2};
+    bool fresh = s->version < 0;
+    struct trib_commit c = {.read_version = s->version,
+                            .operation = "WRITE",
+                            .params = &mode,
+                            .n_params = 1,
+                            .txn = txns,
+                            .n_txn = n_txns,
+                            .new_metadata = fresh || !trib_type_same(&s->schema, type),
+                            .schema = type,
+                            .properties = fresh ? &property : s->properties,
+                            .n_properties = fresh ? 1 : s->n_properties,
+                            .protocol = fresh ? &protocol : NULL,
+                            .adds = adds,
+                            .n_adds = n_adds,
+                            .removes = s->adds,
+                            .n_removes = s->n_adds,
+                            .data_change = true};
+    return trib_delta_commit(&m->gold, s, &c, err);
+}
+
+static int refresh(struct trib_mart *m, const struct trib_snapshot *s, const char *sql, const struct trib_txn *txns, size_t n_txns,
+                   struct trib_step *ret, struct trib_err *err)
+{
+    struct trib_type type = {0};
+    struct trib_buf typed;
+    struct trib_add *adds = NULL;
+    size_t n_adds = 0;
+    trib_buf_init(&typed, SQL_MAX);
+    int rc = typed_query(m, sql, &type, &typed, err);
+    if (rc == 0) {
+        rc = write_rows(m, typed.p, &adds, &n_adds, &ret->rows_out, err);
+    }
+    if (rc == 0) {
+        rc = commit(m, s, &type, txns, n_txns, adds, n_adds, err);
+    }
+    if (rc != 0 && (err == NULL || !err->ambiguous)) {
+        trib_delta_abandon(&m->gold, adds, n_adds);
+    }
+    for (size_t i = 0; i < n_adds; i++) {
+        trib_add_free(&adds[i]);
+    }
+    free(adds);
+    trib_type_free(&type);
+    trib_buf_free(&typed);
+    if (rc == 0) {
+        ret->worked = true;
+        ret->version = s->version + 1;
+    }
+    return rc;
+}
+
+int trib_mart_step(struct trib_mart *m, int64_t now_us, struct trib_step *ret, struct trib_err *err)
+{
+    (void)now_us;
+    *ret = (struct trib_step){.due_us = INT64_MAX, .version = -1};
+    struct trib_sql_scope scope = {.env = m->env, .conn = m->conn, .tables = m->o.tables, .n_tables = m->o.n_tables, .at_version = -1, .at_us = -1};
+    char *sql = NULL;
+    struct trib_sql_input *inputs = NULL;
+    size_t n = 0;
+    int rc = trib_sql_bind(&scope, m->o.sql, &sql, &inputs, &n, err);
+    if (rc == TRIB_E_NOT_FOUND) { /* an input that is configured and has no rows yet */
+        trib_err_clear(err);
+        return 0;
+    }
+    struct trib_snapshot s = {.version = -1};
+    if (rc == 0) {
+        rc = trib_delta_load(&m->gold, -1, &s, err);
+    }
+    if (rc == 0) {
+        struct trib_txn *txns = trib_calloc(n, sizeof *txns);
+        bool current = s.version >= 0;
+        for (size_t i = 0; i < n; i++) {
+            txns[i] = (struct trib_txn){app_id(m, &m->o.tables[inputs[i].table]), inputs[i].version, 0};
+            current = current && trib_snapshot_txn(&s, txns[i].app_id) == inputs[i].version;
+        }
+        if (!current) {
+            rc = refresh(m, &s, sql, txns, n, ret, err);
+        }
+        for (size_t i = 0; i < n; i++) {
+            free(txns[i].app_id);
+        }
+        free(txns);
+    }
+    trib_snapshot_free(&s);
+    free(sql);
+    free(inputs);
+    if (rc != 0) {
+        (void)trib_err_wrap(err, "gold %s/%s (%s)", m->o.subject, m->o.name, m->o.sql_file);
+    }
+    return rc;
+}

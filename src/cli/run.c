@@ -1,0 +1,137 @@
+/*
+ * `tributary run`, and one stage of it alone: `ingest`, `merge`, `marts`. The daemon's loop: passes under the trigger, sleeping in
+ * between; the only place that sleeps. SIGTERM and SIGINT drain: the stage that works commits or gives up its batch,
+ * nothing is lost either way. SIGHUP swaps the config, or keeps the old one and says why.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "cli/cli.h"
+#include "cli/verbs.h"
+#include "os/os.h"
+#include "pipeline/pipeline.h"
+
+static bool stop_asked(void *ctx)
+{
+    (void)ctx;
+    return trib_signals_stop_asked();
+}
+
+static void stepped(void *ctx, const char *stage, const char *table, const char *target, const struct trib_step *step, const struct trib_err *err)
+{
+    struct trib_cli *cli = ctx;
+    if (err != NULL) {
+        trib_logkv(&cli->log, TRIB_LOG_ERROR, "stage failed", "stage", stage, "table", table, "target", target != NULL ? target : "-", "error", err->msg,
+                   "code", trib_code_name(err->code), NULL);
+        return;
+    }
+    char rows[32], version[32], quarantined[32];
+    (void)snprintf(rows, sizeof rows, "%lld", (long long)step->rows_out);
+    (void)snprintf(version, sizeof version, "%lld", (long long)step->version);
+    (void)snprintf(quarantined, sizeof quarantined, "%lld", (long long)step->quarantined);
+    trib_logkv(&cli->log, TRIB_LOG_INFO, "committed", "stage", stage, "table", table, "target", target != NULL ? target : "-", "version", version, "rows", rows,
+               "quarantined", quarantined, NULL);
+    struct trib_progress p = {.stage = stage, .table = target != NULL ? target : table, .done = step->rows_out, .total = -1, .unit = "rows", .rows = step->rows_out, .bytes = step->bytes_in > 0 ? step->bytes_in : -1};
+    trib_cli_progress_done(cli, &p);
+}
+
+static int make(struct trib_cli *cli, const struct trib_config *config, const struct trib_observer *observer, struct trib_pipeline **ret, struct trib_err *err)
+{
+    struct trib_env *env;
+    TRIB_TRY(trib_cli_env(cli, config, true, &env, err));
+    env->stop_asked = stop_asked;
+    return trib_pipeline_new(env, config, cli->flags.tables, cli->flags.n_tables, observer, ret, err);
+}
+
+/* Swaps the config, or keeps the old one. The new one must be of the same pipeline and lake: positions live there. */
+static void reload(struct trib_cli *cli, const struct trib_observer *observer, struct trib_config **own, const struct trib_config *now, struct trib_pipeline **p)
+{
+    struct trib_err err = {0};
+    struct trib_config *next = NULL;
+    struct trib_pipeline *swapped = NULL;
+    int rc = trib_config_load(now->file, &next, NULL, &err);
+    if (rc == 0 && (strcmp(next->lake, now->lake) != 0 || strcmp(next->pipeline, now->pipeline) != 0)) {
+        rc = trib_err_set(&err, TRIB_E_CONFIG, "%s: lake and pipeline cannot change while running: restart", now->file);
+    }
+    if (rc == 0) {
+        rc = make(cli, next, observer, &swapped, &err);
+    }
+    if (rc != 0) {
+        trib_logkv(&cli->log, TRIB_LOG_ERROR, "config kept as it was", "error", err.msg, NULL);
+        trib_config_free(next);
+        return;
+    }
+    trib_pipeline_free(*p);
+    trib_config_free(*own);
+    *p = swapped;
+    *own = next;
+    trib_logkv(&cli->log, TRIB_LOG_INFO, "config reloaded", "file", next->file, NULL);
+}
+
+static int run_stages(struct trib_cli *cli, unsigned stages, struct trib_err *err)
+{
+    const struct trib_config *config;
+    TRIB_TRY(trib_cli_config(cli, &config, err));
+    struct trib_observer observer = {stepped, cli};
+    struct trib_pipeline *p = NULL;
+    struct trib_config *own = NULL; /* after a reload */
+    trib_signals_install();
+    TRIB_TRY(make(cli, config, &observer, &p, err));
+    int rc = 0;
+    bool once = cli->flags.once || config->trigger == TRIB_TRIGGER_ONCE;
+    for (;;) {
+        int64_t started = trib_now_us(&trib_cli_clock);
+        rc = trib_pipeline_drain(p, stages, err);
+        if (once || trib_signals_stop_asked()) {
+            break;
+        }
+        rc = 0; /* told already; tried again at the next pass */
+        const struct trib_config *now = own != NULL ? own : config;
+        trib_os_sleep_until(started + (now->trigger == TRIB_TRIGGER_CONTINUOUS ? 1000000 : now->every_us));
+        if (trib_signals_stop_asked()) {
+            break;
+        }
+        if (trib_signals_reload_asked()) {
+            reload(cli, &observer, &own, now, &p);
+        }
+    }
+    trib_pipeline_free(p);
+    trib_config_free(own);
+    return rc;
+}
+
+static int run_all(struct trib_cli *cli, struct trib_err *err) { return run_stages(cli, TRIB_RUN_ALL, err); }
+static int run_ingest(struct trib_cli *cli, struct trib_err *err) { return run_stages(cli, TRIB_RUN_INGEST, err); }
+static int run_merge(struct trib_cli *cli, struct trib_err *err) { return run_stages(cli, TRIB_RUN_MERGE, err); }
+static int run_marts(struct trib_cli *cli, struct trib_err *err) { return run_stages(cli, TRIB_RUN_MARTS, err); }
+
+const struct trib_verb trib_verb_run = {
+    .name = "run",
+    .summary = "run the pipeline under its trigger; --once drains and exits",
+    .text = "Takes new source files into Bronze, merges Bronze into Silver and refreshes Gold. A table that fails does not hold up the others; its error is "
+            "logged and, with --once, decides the exit status. SIGTERM and SIGINT finish the batch in work and exit; SIGHUP reads the config again.",
+    .flags = "once",
+    .examples = "tributary run --once # drain everything that is there, then exit\ntributary run -c shop.yaml # keep going under `trigger`",
+    .run = run_all,
+};
+const struct trib_verb trib_verb_ingest = {
+    .name = "ingest",
+    .summary = "run the ingest stage alone: source files to Bronze",
+    .flags = "once",
+    .examples = "tributary ingest --once --table Orders # Bronze of one table",
+    .run = run_ingest,
+};
+const struct trib_verb trib_verb_merge = {
+    .name = "merge",
+    .summary = "run the merge stage alone: Bronze to Silver",
+    .flags = "once",
+    .examples = "tributary merge --once # bring Silver up to Bronze",
+    .run = run_merge,
+};
+const struct trib_verb trib_verb_marts = {
+    .name = "marts",
+    .summary = "run the marts stage alone: Silver to Gold",
+    .flags = "once",
+    .examples = "tributary marts --once # refresh Gold where its inputs changed",
+    .run = run_marts,
+};

@@ -1,0 +1,59 @@
+/*
+ * JSON scanning primitives: a cursor over bytes, nothing allocated, nothing copied (spec: performance.md).
+ *
+ * They check the grammar where they pass (control characters, escapes, numbers, literals), not UTF-8: that is checked in bulk,
+ * once for a whole record. No byte at or beyond `end` is read. Pure; threads: any.
+ */
+#ifndef TRIB_DYNAMODB_JSON_H
+#define TRIB_DYNAMODB_JSON_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/mem.h"
+
+struct trib_json {
+    const char *p, *end;
+};
+static inline struct trib_json trib_json_of(struct trib_view v) { return (struct trib_json){v.p, v.p + v.n}; }
+
+/* Skips blanks; true when a byte is left. */
+static inline bool trib_json_ws(struct trib_json *j)
+{
+    while (j->p < j->end && (*j->p == ' ' || *j->p == '\n' || *j->p == '\t' || *j->p == '\r')) {
+        j->p++;
+    }
+    return j->p < j->end;
+}
+/* Skips blanks and exactly this byte; false (and not moved beyond the blanks) when another comes. */
+static inline bool trib_json_take(struct trib_json *j, char c)
+{
+    if (j->p < j->end && *j->p == c) { /* the usual case: compact text */
+        j->p++;
+        return true;
+    }
+    if (trib_json_ws(j) && *j->p == c) {
+        j->p++;
+        return true;
+    }
+    return false;
+}
+/* A string; the cursor stands at its opening quote (blanks are skipped). raw: between the quotes. */
+bool trib_json_string(struct trib_json *j, struct trib_view *ret_raw, bool *ret_escaped);
+/* Bytes written to `to` (room for raw.n), or -1: a wrong escape or a lone surrogate. */
+ssize_t trib_json_unescape(struct trib_view raw, char *to);
+/* Any value, at most `depth` levels deep; *ret_span (may be NULL) without surrounding blanks. */
+bool trib_json_skip(struct trib_json *j, unsigned depth, struct trib_view *ret_span);
+/* true, false: the literal. Returns false when neither comes. */
+bool trib_json_bool(struct trib_json *j, bool *ret);
+
+/* No overlong forms, surrogates, or values above U+10FFFF. */
+bool trib_utf8_valid(struct trib_view v);
+
+/* Standard alphabet, padded, no blanks, unused bits zero. Bytes written (room for n/4*3), or -1. */
+ssize_t trib_base64_decode(struct trib_view v, char *to);
+static inline size_t trib_base64_size(size_t n) { return (n + 2) / 3 * 4; }
+void trib_base64_encode(struct trib_view v, char *to); /* trib_base64_size bytes, no NUL */
+
+#endif

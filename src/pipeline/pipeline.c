@@ -124,7 +124,7 @@ static int plan_marts(struct trib_pipeline *p, struct trib_err *err)
         int rc = p->env->fs->read(p->env->fs->ctx, c->gold[i].sql_path, 0, -1, &text, err);
         if (rc != 0) {
             trib_buf_free(&text);
-            (void)trib_err_wrap(err, "%s:%d: gold %s/%s", c->file, c->gold[i].line, c->gold[i].subject, c->gold[i].name);
+            (void)trib_err_wrap(err, "%s:%zu: gold %s/%s", c->file, c->gold[i].line, c->gold[i].subject, c->gold[i].name);
             if (err != NULL) {
                 err->code = TRIB_E_CONFIG;
             }

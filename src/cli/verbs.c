@@ -7,6 +7,7 @@ static const struct trib_verb *const verbs[] = {
     &trib_verb_init,
     &trib_verb_validate,
     &trib_verb_schema,
+    &trib_verb_simulate,
     &trib_verb_completions,
     &trib_verb_help,
     &trib_verb_docs,
@@ -14,7 +15,7 @@ static const struct trib_verb *const verbs[] = {
 
 const char *const trib_verbs_later[] = {
     "plan", "doctor", "capture", "backfill", "top", "verify", "quarantine", "pause", "resume", "resync", "optimize", "vacuum",
-    "forget", "handover", "index", "generate", "register", "run", "ingest", "merge", "marts", "status", "query", "history", "simulate", NULL,
+    "forget", "handover", "index", "generate", "register", "run", "ingest", "merge", "marts", "status", "query", "history", NULL,
 };
 
 const struct trib_verb *const *trib_verbs_table(size_t *ret_n)

@@ -7,6 +7,7 @@
 extern const struct trib_verb trib_verb_init;
 extern const struct trib_verb trib_verb_validate;
 extern const struct trib_verb trib_verb_schema;
+extern const struct trib_verb trib_verb_simulate;
 extern const struct trib_verb trib_verb_completions;
 extern const struct trib_verb trib_verb_help;
 extern const struct trib_verb trib_verb_docs;

@@ -70,7 +70,7 @@ int trib_sim_folder_empty(const char *path, struct trib_err *err)
         empty = strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0;
     }
     (void)closedir(d);
-    return empty ? 0 : trib_err_set(err, TRIB_E_EXISTS, "%s is not empty, and nothing is overwritten; give a new folder, or remove this one", path);
+    return empty ? 0 : trib_err_set(err, TRIB_E_EXISTS, "%s is not empty, and nothing is ever overwritten", path);
 }
 
 static int write_all(int fd, const unsigned char *p, size_t n, const char *path, struct trib_err *err)

@@ -8,20 +8,10 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/near.h"
 #include "cli/own.h"
-
-static int64_t clock_now(void *ctx)
-{
-    (void)ctx;
-    struct timespec t;
-    (void)clock_gettime(CLOCK_REALTIME, &t);
-    return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
-}
-const struct trib_clock trib_cli_clock = {clock_now, NULL};
 
 void trib_cli_try(struct trib_cli *cli, const char *fmt, ...)
 {

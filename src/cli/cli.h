@@ -59,8 +59,6 @@ struct trib_verb {
     int (*run)(struct trib_cli *cli, struct trib_err *err);
 };
 
-extern const struct trib_clock trib_cli_clock; /* the wall clock */
-
 struct trib_cli_own; /* own.h */
 struct trib_cli {
     const struct trib_verb *verb;

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "cli/own.h"
+#include "os/os.h"
 
 enum { LINE_MAX_BYTES = 1 << 20 };
 
@@ -78,7 +79,7 @@ void trib_stderr_write(struct trib_cli *cli, struct trib_buf *text)
 static void log_text(struct trib_cli *cli, struct trib_buf *b, enum trib_log_level level, const char *event, const char *const *kv)
 {
     static const char *const colours[] = {"\033[31m", "\033[33m", "", "\033[2m"};
-    trib_log_time(b, trib_now_us(&trib_cli_clock));
+    trib_log_time(b, trib_now_us(&trib_clock_real));
     trib_buf_addf(b, " %s%s%s %s", cli->colour ? colours[level] : "", level_names[level],
                   cli->colour && colours[level][0] != '\0' ? "\033[0m" : "", event);
     for (size_t i = 0; kv[i] != NULL; i += 2) {
@@ -90,7 +91,7 @@ static void log_text(struct trib_cli *cli, struct trib_buf *b, enum trib_log_lev
 static void log_json(struct trib_buf *b, enum trib_log_level level, const char *event, const char *const *kv)
 {
     trib_buf_adds(b, "{\"ts\":\"");
-    trib_log_time(b, trib_now_us(&trib_cli_clock));
+    trib_log_time(b, trib_now_us(&trib_clock_real));
     trib_buf_addf(b, "\",\"level\":\"%s\",\"event\":", level_names[level]);
     trib_log_json_string(b, event);
     for (size_t i = 0; kv[i] != NULL; i += 2) {

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "cli/own.h"
+#include "os/os.h"
 
 enum { BAR_CELLS = 24, LINE_BYTES = 4096 };
 #define BAR_EVERY_US ((int64_t)100000)
@@ -30,7 +31,7 @@ static struct trib_progress_state *state_of(struct trib_cli *cli)
         if (s->mode == TRIB_PROGRESS_AUTO && (!isatty(STDERR_FILENO) || term == NULL || strcmp(term, "dumb") == 0)) {
             s->mode = TRIB_PROGRESS_PLAIN;
         }
-        s->start_us = trib_now_us(&trib_cli_clock);
+        s->start_us = trib_now_us(&trib_clock_real);
         s->last_us = s->start_us - (s->mode == TRIB_PROGRESS_AUTO ? BAR_EVERY_US : 0);
     }
     return s;
@@ -130,7 +131,7 @@ static void show(struct trib_cli *cli, const struct trib_progress *p, bool done)
 {
     (void)pthread_mutex_lock(&cli->own->lock);
     struct trib_progress_state *s = state_of(cli);
-    int64_t now = trib_now_us(&trib_cli_clock);
+    int64_t now = trib_now_us(&trib_clock_real);
     int64_t every = s->mode == TRIB_PROGRESS_AUTO ? BAR_EVERY_US : PLAIN_EVERY_US;
     if (s->mode != TRIB_PROGRESS_NONE && (done || now - s->last_us >= every || now < s->last_us)) {
         struct trib_buf b;

@@ -7,8 +7,7 @@
 #include <zstd.h>
 
 #include "cli/cli.h"
-
-#include <duckdb.h>
+#include "engine/engine.h"
 
 void trib_cli_versions(struct trib_buf *to)
 {
@@ -16,7 +15,7 @@ void trib_cli_versions(struct trib_buf *to)
     yaml_get_version(&major, &minor, &patch);
     unsigned xxh = XXH_versionNumber();
     trib_buf_addf(to, "tributary %s\n", TRIB_VERSION);
-    trib_buf_addf(to, "  DuckDB   %s\n", duckdb_library_version());
+    trib_buf_addf(to, "  DuckDB   %s\n", trib_engine_version());
     trib_buf_addf(to, "  libyaml  %d.%d.%d\n", major, minor, patch);
     trib_buf_addf(to, "  jansson  %s\n", jansson_version_str());
     trib_buf_addf(to, "  zstd     %s\n", ZSTD_versionString());

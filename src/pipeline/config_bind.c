@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/stat.h>
 
+#include "os/fs.h"
 #include "pipeline/config_own.h"
 
 /* The valid text of a key in a block, else its default; NULL: neither. path: in the table of keys. */
@@ -96,6 +96,17 @@ static char *path_of(const struct trib_cfg_work *w, const struct trib_yaml *bloc
     return s == NULL ? NULL : resolve(w, s);
 }
 
+static bool is_there(const char *path, bool *ret_folder)
+{
+    struct trib_fs_stat st;
+    struct trib_err ignored;
+    if (trib_fs_real.stat(trib_fs_real.ctx, path, &st, &ignored) != 0) {
+        return false;
+    }
+    *ret_folder = st.is_dir;
+    return true;
+}
+
 /* Lower case, every other character as `_`. [out] */
 static char *plain_name(const char *name, size_t n)
 {
@@ -168,10 +179,10 @@ static void bind_source(struct trib_cfg_work *w, const struct trib_yaml *table, 
         trib_problem_at(w->problems, s, "the key `path` is missing in `source`");
         return;
     }
-    struct stat st;
-    if (t->source_path != NULL && w->check_files && stat(t->source_path, &st) != 0) {
+    bool is_folder = false;
+    if (t->source_path != NULL && w->check_files && !is_there(t->source_path, &is_folder)) {
         trib_problem_at(w->warnings, path, "`source.path`: %s is not there; it counts as empty until it is", t->source_path);
-    } else if (t->source_path != NULL && w->check_files && !S_ISDIR(st.st_mode)) {
+    } else if (t->source_path != NULL && w->check_files && !is_folder) {
         trib_problem_at(w->problems, path, "`source.path`: %s is a file, a folder is needed", t->source_path);
     }
 }
@@ -317,8 +328,8 @@ static void bind_gold(struct trib_cfg_work *w, const struct trib_yaml *root)
             const char *base = strrchr(m->sql_path, '/') != NULL ? strrchr(m->sql_path, '/') + 1 : m->sql_path, *dot = strrchr(base, '.');
             m->name = plain_name(base, dot != NULL && dot > base ? (size_t)(dot - base) : strlen(base));
         }
-        struct stat st;
-        if (m->sql_path != NULL && w->check_files && (stat(m->sql_path, &st) != 0 || !S_ISREG(st.st_mode))) {
+        bool is_folder = false;
+        if (m->sql_path != NULL && w->check_files && (!is_there(m->sql_path, &is_folder) || is_folder)) {
             trib_problem_at(w->problems, sql, "`gold.sql`: there is no file %s", m->sql_path);
         }
     }

@@ -14,6 +14,7 @@ struct check {
     struct trib_cfg_work *w;
     bool partial;       /* in `defaults`: nothing is required */
     unsigned quiet;     /* > 0: below something that was refused as not there yet */
+    const char *source_type; /* in a source: its known type */
 };
 
 static void check_map(struct check *c, const char *path, const struct trib_yaml *map);
@@ -79,7 +80,9 @@ static void unknown_key(struct check *c, const char *path, const struct trib_yam
     } else if (near != NULL && (other == NULL || trib_edit_distance(key->text, near) <= 1)) {
         trib_buf_addf(&b, "; did you mean `%s`?", near);
     } else if (other != NULL) {
-        trib_buf_addf(&b, "; it belongs under `%.*s`", (int)(strrchr(other->path, '.') - other->path), other->path);
+        const char *under = trib_config_label(other->path);
+        const char *dot = strrchr(under, '.');
+        trib_buf_addf(&b, "; it belongs under `%.*s`", dot != NULL ? (int)(dot - under) : 6, dot != NULL ? under : "tables");
     } else {
         trib_buf_adds(&b, "; there are");
         for (size_t i = 0; i < known->n; i++) {
@@ -222,8 +225,11 @@ static void check_key(struct check *c, const char *path, const struct trib_key *
         return;
     }
     bool refused = key->later != NULL && c->quiet == 0 && !asks_nothing(key, node);
+    if (key->only != NULL && c->source_type != NULL && trib_key_choice(key->only, c->source_type) < 0) {
+        return; /* check_source said it */
+    }
     if (refused) {
-        trib_problem_at(c->w->problems, name, "`%s` is not in this version of Tributary: it belongs to %s; leave it out", trib_config_label(path), key->later);
+        trib_problem_at(c->w->problems, name, "`%s` is not in this version of Tributary, it comes with %s: leave it out", trib_config_label(path), key->later);
     }
     c->quiet += refused;
     if (key->form == TRIB_KEY_MAP || key->form == TRIB_KEY_BLOCKS) {
@@ -252,6 +258,7 @@ static bool check_source(struct check *c, const struct trib_yaml *map, const str
             }
         }
     }
+    c->source_type = type->text;
     for (size_t i = 0; i < map->n; i++) {
         for (size_t k = 0; k < known->n; k++) {
             const struct trib_key *key = known->keys[k];
@@ -301,6 +308,7 @@ static void check_map(struct check *c, const char *path, const struct trib_yaml 
         free(child);
     }
     c->quiet -= quiet;
+    c->source_type = source ? NULL : c->source_type;
     check_required(c, path, map, &known);
 }
 

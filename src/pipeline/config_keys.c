@@ -133,7 +133,7 @@ static const struct trib_key keys[] = {
     {.path = "tables.silver.cluster", .form = TRIB_KEY_TEXTS, .initial = "[]", .later = UPKEEP, .text = "Z-order columns."},
     {.path = "tables.silver.partition_by", .form = TRIB_KEY_TEXTS, .initial = "[]", .later = "partitioned Silver tables", .text = "Partition expressions: date(created), bucket(16)."},
     {.path = "tables.silver.mask", .form = TRIB_KEY_DICT, .initial = "{}", .later = "masking", .text = "Attribute → hash or drop, before anything is written."},
-    {.path = "tables.expectations", .form = TRIB_KEY_BLOCKS, .initial = "[]", .later = "expectations", .text = "Conditions that records must satisfy."},
+    {.path = "tables.expectations", .form = TRIB_KEY_BLOCKS, .initial = "[]", .later = "checks of data quality", .text = "Conditions that records must satisfy."},
     {.path = "tables.expectations.name", .form = TRIB_KEY_TEXT, .flags = TRIB_KEY_REQUIRED, .text = "Its name in the quarantine table."},
     {.path = "tables.expectations.check", .form = TRIB_KEY_TEXT, .flags = TRIB_KEY_REQUIRED, .example = "\"amount >= 0\"", .text = "SQL condition over the attributes."},
     {.path = "tables.expectations.on_fail", .form = TRIB_KEY_CHOICE, .choices = "warn|drop|quarantine|fail", .text = "What happens to a record that fails."},

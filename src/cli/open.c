@@ -1,0 +1,106 @@
+/*
+ * The outside world of a verb: real files, clock, random numbers; scratch, lake and engine when they are asked for first, closed after
+ * the verb. Nothing here is opened by `--help` or `validate`.
+ *
+ * A crash leaves a scratch folder behind, which the next process removes.
+ */
+#include <stdlib.h>
+#include <sys/stat.h>
+
+#include "cli/own.h"
+#include "os/fs.h"
+#include "os/os.h"
+#include "os/pool.h"
+
+struct trib_cli_opened {
+    struct trib_env env;
+    char *scratch;
+};
+
+static bool stop_asked(void *ctx)
+{
+    (void)ctx;
+    return trib_signals_stop_asked();
+}
+
+static void close_all(struct trib_cli *cli)
+{
+    struct trib_cli_opened *o = cli->own->opened;
+    cli->own->opened = NULL;
+    cli->own->close = NULL;
+    if (o->env.engine != NULL) {
+        trib_engine_close(o->env.engine);
+    }
+    trib_store_free(o->env.lake);
+    trib_scratch_remove(o->scratch);
+    free(o->scratch);
+    free(o);
+}
+
+/* The state folder, made private when it is new; NULL when it cannot be had: scratch goes to $TMPDIR then (the state is a cache). */
+static const char *state_folder(const struct trib_config *config)
+{
+    struct trib_err ignored;
+    struct trib_fs_stat st;
+    if (config == NULL || config->state == NULL) {
+        return NULL;
+    }
+    if (trib_fs_real.stat(trib_fs_real.ctx, config->state, &st, &ignored) == 0) {
+        return st.is_dir ? config->state : NULL;
+    }
+    if (trib_fs_mkdirs(&trib_fs_real, config->state, &ignored) != 0) {
+        return NULL;
+    }
+    (void)chmod(config->state, 0700);
+    return config->state;
+}
+
+static int open_scratch(struct trib_cli_opened *o, const struct trib_config *config, struct trib_err *err)
+{
+    const char *state = state_folder(config);
+    if (state != NULL && trib_scratch_make(state, &o->scratch, err) == 0) {
+        return 0;
+    }
+    return trib_scratch_make(NULL, &o->scratch, err);
+}
+
+static int open_base(struct trib_cli *cli, const struct trib_config *config, struct trib_err *err)
+{
+    struct trib_cli_opened *o = trib_calloc(1, sizeof *o);
+    cli->own->opened = o;
+    cli->own->close = close_all;
+    TRIB_TRY(open_scratch(o, config, err));
+    unsigned workers = config != NULL ? config->workers : 0;
+    o->env = (struct trib_env){
+        .fs = &trib_fs_real,
+        .clock = &trib_clock_real,
+        .rng = &trib_rng_real,
+        .log = &cli->log,
+        .scratch = o->scratch,
+        .workers = workers != 0 ? workers : trib_cpu_count(),
+        .memory_bytes = config != NULL ? config->memory_bytes : (uint64_t)256 << 20,
+        .stop_asked = stop_asked,
+    };
+    return 0;
+}
+
+int trib_cli_env(struct trib_cli *cli, const struct trib_config *config_or_null, bool engine, struct trib_env **ret, struct trib_err *err)
+{
+    if (cli->own->opened == NULL) {
+        int rc = open_base(cli, config_or_null, err);
+        if (rc != 0) {
+            close_all(cli);
+            return rc;
+        }
+    }
+    struct trib_env *env = &cli->own->opened->env;
+    if (env->lake == NULL && config_or_null != NULL) {
+        TRIB_TRY(trib_store_open(env->fs, config_or_null->lake, &env->lake, err));
+    }
+    if (env->engine == NULL && engine) {
+        struct trib_engine_opts o = {.threads = env->workers, .scratch = env->scratch};
+        TRIB_TRY(trib_engine_open(&o, &env->engine, err));
+    }
+    *ret = env;
+    return 0;
+}

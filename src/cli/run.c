@@ -80,7 +80,7 @@ static int run_stages(struct trib_cli *cli, unsigned stages, struct trib_err *er
     int rc = 0;
     bool once = cli->flags.once || config->trigger == TRIB_TRIGGER_ONCE;
     for (;;) {
-        int64_t started = trib_now_us(&trib_cli_clock);
+        int64_t started = trib_now_us(&trib_clock_real);
         rc = trib_pipeline_drain(p, stages, err);
         if (once || trib_signals_stop_asked()) {
             break;

@@ -22,7 +22,7 @@ static const char *string_stop(const char *p, const char *end)
     return p;
 }
 
-bool trib_json_string(struct trib_json *j, struct trib_view *ret_raw, bool *ret_escaped)
+bool trib_json_text(struct trib_json *j, struct trib_view *ret_raw, bool *ret_escaped)
 {
     if (!trib_json_take(j, '"')) {
         return false;
@@ -202,7 +202,7 @@ static bool skip_scalar(struct trib_json *j)
     struct trib_view raw;
     bool escaped;
     switch (*j->p) {
-    case '"': return trib_json_string(j, &raw, &escaped);
+    case '"': return trib_json_text(j, &raw, &escaped);
     case 't': return literal(j, "true", 4);
     case 'f': return literal(j, "false", 5);
     case 'n': return literal(j, "null", 4);
@@ -221,7 +221,7 @@ static bool after_value(struct trib_json *j, const uint64_t *is_object, unsigned
         unsigned top = *open - 1;
         bool object = (is_object[top >> 6] >> (top & 63) & 1) != 0;
         if (trib_json_take(j, ',')) {
-            return !object || (trib_json_string(j, &raw, &escaped) && trib_json_take(j, ':'));
+            return !object || (trib_json_text(j, &raw, &escaped) && trib_json_take(j, ':'));
         }
         if (!trib_json_take(j, object ? '}' : ']')) {
             return false;
@@ -263,7 +263,7 @@ bool trib_json_skip(struct trib_json *j, unsigned depth, struct trib_view *ret_s
             uint64_t bit = UINT64_C(1) << (open & 63);
             is_object[open >> 6] = (open & 63) == 0 ? (object ? bit : 0) : object ? is_object[open >> 6] | bit : is_object[open >> 6] & ~bit;
             open++;
-            if (object && !(trib_json_string(j, &raw, &escaped) && trib_json_take(j, ':'))) {
+            if (object && !(trib_json_text(j, &raw, &escaped) && trib_json_take(j, ':'))) {
                 return false;
             }
             continue;

@@ -40,7 +40,7 @@ static inline bool trib_json_take(struct trib_json *j, char c)
     return false;
 }
 /* A string; the cursor stands at its opening quote (blanks are skipped). raw: between the quotes. */
-bool trib_json_string(struct trib_json *j, struct trib_view *ret_raw, bool *ret_escaped);
+bool trib_json_text(struct trib_json *j, struct trib_view *ret_raw, bool *ret_escaped);
 /* Bytes written to `to` (room for raw.n), or -1: a wrong escape or a lone surrogate. */
 ssize_t trib_json_unescape(struct trib_view raw, char *to);
 /* Any value, at most `depth` levels deep; *ret_span (may be NULL) without surrounding blanks. */

@@ -82,7 +82,7 @@ bool trib_typed_open(struct trib_json *j, enum trib_attr_type *ret)
 {
     struct trib_view tag;
     bool escaped;
-    return trib_json_take(j, '{') && trib_json_string(j, &tag, &escaped) && !escaped && trib_attr_type_parse(tag, ret) && trib_json_take(j, ':');
+    return trib_json_take(j, '{') && trib_json_text(j, &tag, &escaped) && !escaped && trib_attr_type_parse(tag, ret) && trib_json_take(j, ':');
 }
 
 static int bad(struct trib_err *err, const char *what) { return trib_err_set(err, TRIB_E_DATA, "not DynamoDB JSON: %s", what); }
@@ -95,7 +95,7 @@ static int number(struct trib_inode *in, struct trib_json *j, struct trib_err *e
     int64_t i;
     uint64_t lo;
     int64_t hi;
-    if (!trib_json_string(j, &raw, &escaped) || escaped || !trib_number_parse(raw, &n)) {
+    if (!trib_json_text(j, &raw, &escaped) || escaped || !trib_number_parse(raw, &n)) {
         return bad(err, "a number");
     }
     if (trib_number_to_i64(&n, &i)) {
@@ -119,7 +119,7 @@ static int members(struct trib_inode *in, struct trib_json *j, unsigned depth, s
     do {
         struct trib_view raw;
         bool escaped;
-        if (!trib_json_string(j, &raw, &escaped) || !trib_json_take(j, ':')) {
+        if (!trib_json_text(j, &raw, &escaped) || !trib_json_take(j, ':')) {
             return bad(err, "an attribute's name is expected");
         }
         char *copy = NULL;

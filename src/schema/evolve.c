@@ -344,7 +344,7 @@ static void add_keys(struct grow *g, struct trib_type *t, const struct trib_infe
         if (!declared && m == NULL) {
             continue;
         }
-        if (!declared) {
+        if (!declared && m != NULL) {
             type = m->count[TRIB_A_N] > m->count[TRIB_A_S] ? TRIB_A_N : TRIB_A_S;
             type = m->count[TRIB_A_B] > m->count[type] ? TRIB_A_B : type;
         }

@@ -79,6 +79,15 @@ static int prepare_typed(struct trib_conn *c, const char *sql, duckdb_prepared_s
     bool cast;
     stmt_type(stmt, &type, &cast);
     char *text = NULL;
+    if (cast && duckdb_prepared_statement_type(stmt) != DUCKDB_STATEMENT_TYPE_SELECT) {
+        /* COPY's counts are UBIGINT, and COPY cannot stand inside a SELECT. */
+        cast = false;
+        for (size_t i = 0; i < type.n_fields; i++) {
+            if (duckdb_prepared_statement_column_type(stmt, i) == DUCKDB_TYPE_UBIGINT) {
+                type.fields[i].type = trib_type_simple(TRIB_T_LONG);
+            }
+        }
+    }
     if (cast) {
         duckdb_destroy_prepare(&stmt);
         text = cast_query(sql, &type);

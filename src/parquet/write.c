@@ -1,0 +1,238 @@
+/*
+ * Writing Parquet through DuckDB's COPY.
+ *
+ * Owns the files it writes until the caller takes them: whatever it wrote is unlinked when it fails.
+ * Files are local and not synced: the store does that when they are moved in. A crash leaves files in the scratch folder.
+ * Threads: those of the connection; fill runs on one thread of the query.
+ *
+ * Row groups are bounded by rows and by bytes of the rows in memory, so that wide rows neither exhaust this writer's
+ * memory nor a reader's.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "parquet/parquet.h"
+#include "parquet/stats.h"
+
+enum { DEFAULT_GROUP_ROWS = 122880, GROUP_BYTES = 64 << 20, SQL_MAX = 64 << 20 };
+
+void trib_parquet_file_free(struct trib_parquet_file *f)
+{
+    free(f->path);
+    free(f->stats_json);
+    *f = (struct trib_parquet_file){0};
+}
+
+static void add_options(struct trib_buf *sql, const struct trib_parquet_opts *o)
+{
+    static const char *const compression[] = {
+        [TRIB_ZSTD] = "zstd, COMPRESSION_LEVEL 1", [TRIB_SNAPPY] = "snappy", [TRIB_UNCOMPRESSED] = "uncompressed"};
+    trib_buf_addf(sql, " (FORMAT parquet, PARQUET_VERSION v1, COMPRESSION %s, ROW_GROUP_SIZE %zu, ROW_GROUP_SIZE_BYTES %d, "
+                       "RETURN_STATS, WRITE_EMPTY_FILE false",
+                  compression[o->compression], o->row_group_rows == 0 ? (size_t)DEFAULT_GROUP_ROWS : o->row_group_rows, GROUP_BYTES);
+    if (o->file_bytes > 0) {
+        trib_buf_addf(sql, ", FILE_SIZE_BYTES %llu", (unsigned long long)o->file_bytes);
+    } else {
+        trib_buf_adds(sql, ", USE_TMP_FILE false");
+    }
+    trib_buf_addc(sql, ')');
+}
+
+static struct trib_view str_at(const struct trib_vec *v, uint64_t row) { return trib_str_view(&((const struct trib_str *)v->data)[row]); }
+
+/* column_statistics: MAP(path → MAP(kind → text)) */
+static char *stats_of(const struct trib_vec *map, uint64_t row, const struct trib_type *type, int64_t rows, const struct trib_parquet_opts *o)
+{
+    struct trib_list l = ((const struct trib_list *)map->data)[row];
+    struct trib_leaf_stats *leaves = trib_calloc(l.length + 1, sizeof *leaves);
+    const struct trib_vec *paths = &map->children[0].children[0], *inner = &map->children[0].children[1];
+    for (uint64_t i = 0; i < l.length; i++) {
+        struct trib_leaf_stats *s = &leaves[i];
+        s->path = str_at(paths, l.offset + i);
+        struct trib_list kinds = ((const struct trib_list *)inner->data)[l.offset + i];
+        const struct trib_vec *keys = &inner->children[0].children[0], *values = &inner->children[0].children[1];
+        for (uint64_t k = kinds.offset; k < kinds.offset + kinds.length; k++) {
+            struct trib_view key = str_at(keys, k), value = str_at(values, k);
+            if (trib_vec_is_null(values, k)) {
+                continue;
+            }
+            if (trib_view_is(key, "min")) {
+                s->min = value;
+                s->has_min = true;
+            } else if (trib_view_is(key, "max")) {
+                s->max = value;
+                s->has_max = true;
+            } else if (trib_view_is(key, "null_count")) {
+                s->null_count = value;
+                s->has_null_count = true;
+            } else if (trib_view_is(key, "has_nan")) {
+                s->has_nan = !trib_view_is(value, "false");
+            }
+        }
+    }
+    char *ret = trib_parquet_stats_json(type, rows, leaves, l.length, o);
+    free(leaves);
+    return ret;
+}
+
+struct files {
+    struct trib_parquet_file *p;
+    size_t n, cap;
+};
+
+static void files_free(struct files *f, bool remove_too)
+{
+    for (size_t i = 0; i < f->n; i++) {
+        if (remove_too && f->p[i].path != NULL) {
+            (void)unlink(f->p[i].path);
+        }
+        trib_parquet_file_free(&f->p[i]);
+    }
+    free(f->p);
+}
+
+/* filename, count, file_size_bytes, footer_size_bytes, column_statistics, partition_keys */
+static int take_files(struct trib_result *r, const struct trib_type *type, const struct trib_parquet_opts *o, struct files *ret, struct trib_err *err)
+{
+    const struct trib_type *t = trib_result_type(r);
+    if (t->n_fields < 5 || t->fields[0].type.id != TRIB_T_STRING || t->fields[1].type.id != TRIB_T_LONG ||
+        t->fields[2].type.id != TRIB_T_LONG || t->fields[4].type.id != TRIB_T_MAP) {
+        return trib_err_set(err, TRIB_E_INTERNAL, "COPY returned other columns than expected");
+    }
+    for (;;) {
+        const struct trib_chunk *c;
+        TRIB_TRY(trib_result_next(r, &c, err));
+        if (c->rows == 0) {
+            return 0;
+        }
+        for (size_t i = 0; i < c->rows; i++) {
+            TRIB_GROW(ret->p, ret->cap, ret->n + 1);
+            struct trib_parquet_file *f = &ret->p[ret->n++];
+            struct trib_view name = str_at(&c->cols[0], i);
+            *f = (struct trib_parquet_file){.path = trib_strndup(name.p, name.n)};
+            f->rows = ((const int64_t *)c->cols[1].data)[i];
+            f->bytes = ((const int64_t *)c->cols[2].data)[i];
+            f->stats_json = stats_of(&c->cols[4], i, type, f->rows, o);
+        }
+    }
+}
+
+static int copy_to(struct trib_conn *c, const char *select, const struct trib_type *type, const char *target,
+                   const struct trib_parquet_opts *o, struct files *ret, struct trib_err *err)
+{
+    struct trib_buf sql;
+    trib_buf_init(&sql, SQL_MAX);
+    trib_buf_addf(&sql, "COPY (%s) TO ", select);
+    trib_sql_literal(&sql, trib_view_of(target));
+    add_options(&sql, o);
+    int rc = trib_buf_check(&sql, "the statement that writes a Parquet file", err);
+    struct trib_result *r = NULL;
+    if (rc == 0) {
+        rc = trib_query(c, sql.p, &r, err);
+    }
+    if (rc == 0) {
+        rc = take_files(r, type, o, ret, err);
+        trib_result_free(r);
+    }
+    trib_buf_free(&sql);
+    if (rc != 0) {
+        files_free(ret, true);
+        *ret = (struct files){0};
+    }
+    return rc;
+}
+
+/* A target that DuckDB would take for a home folder. */
+static char *plain_path(const char *path) { return path[0] == '~' ? trib_asprintf("./%s", path) : trib_strdup(path); }
+
+int trib_parquet_write(struct trib_conn *c, const struct trib_type *row, trib_fill_fn fill, void *ctx, const char *path,
+                       const struct trib_parquet_opts *o, struct trib_parquet_file *ret, struct trib_err *err)
+{
+    TRIB_TRY(trib_source_register(c, "trib_parquet_rows", row, fill, ctx, err));
+    struct trib_parquet_opts one = *o;
+    one.file_bytes = 0;
+    struct files files = {0};
+    char *target = plain_path(path);
+    int rc = copy_to(c, "SELECT * FROM trib_parquet_rows()", row, target, &one, &files, err);
+    if (rc != 0) {
+        (void)unlink(target);
+    } else if (files.n > 1) {
+        files_free(&files, true);
+        rc = trib_err_set(err, TRIB_E_INTERNAL, "COPY wrote several files where one was asked for: %s", path);
+    } else {
+        *ret = files.n == 1 ? files.p[0] : (struct trib_parquet_file){0};
+        if (files.n == 1) {
+            free(ret->path);
+            ret->path = trib_strdup(path);
+        }
+        free(files.p);
+    }
+    free(target);
+    return rc;
+}
+
+/* Removes the folder of a COPY of several files with whatever is in it. */
+static void remove_folder(const char *path)
+{
+    DIR *d = opendir(path);
+    if (d == NULL) {
+        return;
+    }
+    struct dirent *e;
+    while ((e = readdir(d)) != NULL) {
+        if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0) {
+            (void)unlinkat(dirfd(d), e->d_name, 0);
+        }
+    }
+    (void)closedir(d);
+    (void)rmdir(path);
+}
+
+static int name_files(struct files *f, const char *path_prefix, struct trib_err *err)
+{
+    for (size_t i = 0; i < f->n; i++) {
+        char *name = trib_asprintf("%s-%zu.parquet", path_prefix, i);
+        if (strcmp(f->p[i].path, name) != 0 && rename(f->p[i].path, name) != 0) {
+            int rc = trib_err_errno(err, errno, "renaming %s to %s", f->p[i].path, name);
+            free(name);
+            return rc;
+        }
+        free(f->p[i].path);
+        f->p[i].path = name;
+    }
+    return 0;
+}
+
+int trib_parquet_write_query(struct trib_conn *c, const char *select, const char *path_prefix, const struct trib_parquet_opts *o,
+                             struct trib_parquet_file **ret, size_t *ret_n, struct trib_err *err)
+{
+    struct trib_type type;
+    char *sql;
+    TRIB_TRY(trib_query_type(c, select, &type, &sql, err));
+    char *prefix = plain_path(path_prefix);
+    bool many = o->file_bytes > 0;
+    char *target = trib_asprintf(many ? "%s.parts" : "%s-0.parquet", prefix);
+    struct files files = {0};
+    int rc = copy_to(c, sql, &type, target, o, &files, err);
+    if (rc == 0) {
+        rc = name_files(&files, prefix, err);
+    }
+    if (rc != 0) {
+        files_free(&files, true);
+        (void)unlink(target);
+    } else {
+        *ret = files.p;
+        *ret_n = files.n;
+    }
+    if (many) {
+        remove_folder(target);
+    }
+    free(target);
+    free(prefix);
+    free(sql);
+    trib_type_free(&type);
+    return rc;
+}

@@ -397,7 +397,7 @@ static enum fit put_as_text(struct trib_decoder *d, enum trib_attr_type type, st
             return broken(d, "a value");
         }
         char *whole = trib_arena_alloc(d->arena, span.n + 16);
-        int n = snprintf(whole, 8, "{\"%s\":", trib_attr_type_text(type));
+        int n = snprintf(whole, 16, "{\"%s\":", trib_attr_type_text(type));
         memcpy(whole + n, span.p, span.n);
         whole[(size_t)n + span.n] = '}';
         trib_buf_clear(&d->text);

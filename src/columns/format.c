@@ -165,10 +165,7 @@ void trib_format_timestamp(struct trib_buf *to, int64_t us, int fraction_digits)
     trib_buf_addf(to, "T%02d:%02d:%02d", (int)(s / 3600), (int)(s / 60 % 60), (int)(s % 60));
     int digits = fraction_digits;
     if (digits < 0) {
-        digits = fraction == 0 ? 0 : 6;
-        for (int64_t f = fraction; digits > 0 && f % 10 == 0; f /= 10) {
-            digits--;
-        }
+        digits = fraction == 0 ? 0 : fraction % 1000 == 0 ? 3 : 6; /* what every parser takes */
     }
     if (digits > 0) {
         char text[8];

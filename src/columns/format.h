@@ -17,7 +17,7 @@ void trib_format_base64(struct trib_buf *to, struct trib_view bytes);
 void trib_format_decimal(struct trib_buf *to, struct trib_i128 unscaled, unsigned scale);
 /* 2026-01-31; years beyond four digits as +10000-01-01 and -0044-03-15 (ISO 8601: year 0 is 1 BC). */
 void trib_format_date(struct trib_buf *to, int64_t days);
-/* 2026-01-31T10:00:00.123456: fraction_digits of it, 0 to 6, -1: as many as it needs. */
+/* 2026-01-31T10:00:00.123456: fraction_digits of it, 0 to 6; -1: none, 3 or 6, as it needs. */
 void trib_format_timestamp(struct trib_buf *to, int64_t us, int fraction_digits);
 /* The shortest text that gives the same double (float) back; 1.0 and 1e+100 as JSON numbers. Not for NaN and infinities. */
 void trib_format_double(struct trib_buf *to, double v);

@@ -47,6 +47,8 @@ void trib_result_free(struct trib_result *r);
 /* The columns' types without running it; *ret_sql (may be NULL; [out] free()): the same query as one statement without semicolon,
  * with columns of types that our tree lacks cast to the nearest (HUGEINT, which sum(BIGINT) gives, to DECIMAL(38,0); else STRING). */
 TRIB_CHECKED int trib_query_type(struct trib_conn *c, const char *sql, struct trib_type *ret, char **ret_sql, struct trib_err *err);
+/* 0 when sql is one statement that only reads, and binds; USAGE when it is several, writes, or has parameters; else the engine's error. */
+TRIB_CHECKED int trib_query_reads(struct trib_conn *c, const char *sql, struct trib_err *err);
 /* Conveniences over one row: the single BIGINT of a query; NULL gives `otherwise`. */
 TRIB_CHECKED int trib_query_i64(struct trib_conn *c, const char *sql, int64_t otherwise, int64_t *ret, struct trib_err *err);
 

@@ -19,15 +19,44 @@ struct trib_result {
     struct trib_chunk chunk;
 };
 
+/* DuckDB turns some single statements (PIVOT) into several: all but the last run here. */
+static int prepare_last(struct trib_conn *c, duckdb_extracted_statements all, idx_t n, duckdb_prepared_statement *ret, struct trib_err *err)
+{
+    for (idx_t i = 0; i < n; i++) {
+        duckdb_prepared_statement stmt;
+        int rc = 0;
+        if (duckdb_prepare_extracted_statement(c->con, all, i, &stmt) != DuckDBSuccess) {
+            rc = trib_conn_fail(c, duckdb_prepare_error(stmt), err);
+        } else if (i + 1 == n) {
+            *ret = stmt;
+            return 0;
+        } else {
+            duckdb_result r;
+            if (duckdb_execute_prepared(stmt, &r) != DuckDBSuccess) {
+                rc = trib_conn_fail(c, duckdb_result_error(&r), err);
+            }
+            duckdb_destroy_result(&r);
+        }
+        duckdb_destroy_prepare(&stmt);
+        TRIB_TRY(rc);
+    }
+    return trib_err_set(err, TRIB_E_DATA, "the SQL text has no statement");
+}
+
 static int prepare(struct trib_conn *c, const char *sql, duckdb_prepared_statement *ret, struct trib_err *err)
 {
-    trib_conn_unpend(c);
-    if (duckdb_prepare(c->con, sql, ret) != DuckDBSuccess) {
-        int rc = trib_conn_fail(c, duckdb_prepare_error(*ret), err);
-        duckdb_destroy_prepare(ret);
-        return rc;
+    size_t statements;
+    (void)trib_sql_trim(trib_view_of(sql), &statements);
+    if (statements > 1) {
+        return trib_err_set(err, TRIB_E_DATA, "the SQL text has %zu statements, one is wanted", statements);
     }
-    return 0;
+    trib_conn_unpend(c);
+    duckdb_extracted_statements all;
+    idx_t n = duckdb_extract_statements(c->con, sql, &all);
+    const char *text = n == 0 ? duckdb_extract_statements_error(all) : NULL;
+    int rc = text != NULL ? trib_conn_fail(c, text, err) : prepare_last(c, all, n, ret, err);
+    duckdb_destroy_extracted(&all);
+    return rc;
 }
 
 static void stmt_type(duckdb_prepared_statement stmt, struct trib_type *ret, bool *ret_cast)
@@ -116,6 +145,55 @@ int trib_query_type(struct trib_conn *c, const char *sql, struct trib_type *ret,
     duckdb_prepared_statement stmt;
     TRIB_TRY(prepare_typed(c, sql, &stmt, ret, ret_sql, err));
     duckdb_destroy_prepare(&stmt);
+    return 0;
+}
+
+/* Statements that only read; the engine's own kind decides afterwards (WITH … INSERT). */
+static bool begins_as_reader(struct trib_view sql)
+{
+    static const char *const words[] = {"SELECT", "WITH", "FROM", "VALUES", "TABLE", "DESCRIBE", "DESC", "SHOW", "SUMMARIZE", "PIVOT", "UNPIVOT"};
+    size_t pos = 0;
+    struct trib_token t = trib_token_next(sql, &pos);
+    if (trib_token_is(sql, t, "EXPLAIN")) {
+        t = trib_token_next(sql, &pos);
+        if (trib_token_is(sql, t, "ANALYZE")) {
+            t = trib_token_next(sql, &pos);
+        }
+    }
+    while (trib_token_punct(sql, t, "(")) {
+        t = trib_token_next(sql, &pos);
+    }
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
+        if (trib_token_is(sql, t, words[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
+int trib_query_reads(struct trib_conn *c, const char *sql, struct trib_err *err)
+{
+    struct trib_view text = trib_view_of(sql);
+    size_t statements;
+    size_t end = trib_sql_trim(text, &statements);
+    if (statements != 1) {
+        return trib_err_set(err, TRIB_E_USAGE, "the SQL text has %zu statements, one is wanted", statements);
+    }
+    if (!begins_as_reader(text)) {
+        return trib_err_set(err, TRIB_E_USAGE, "only a statement that reads may run here (SELECT, WITH, FROM, VALUES, DESCRIBE, SUMMARIZE, EXPLAIN): %.*s",
+                            (int)(end > 80 ? 80 : end), sql);
+    }
+    duckdb_prepared_statement stmt;
+    TRIB_TRY(prepare(c, sql, &stmt, err));
+    duckdb_statement_type kind = duckdb_prepared_statement_type(stmt);
+    idx_t parameters = duckdb_nparams(stmt);
+    duckdb_destroy_prepare(&stmt);
+    if (kind != DUCKDB_STATEMENT_TYPE_SELECT && kind != DUCKDB_STATEMENT_TYPE_EXPLAIN) {
+        return trib_err_set(err, TRIB_E_USAGE, "only a statement that reads may run here");
+    }
+    if (parameters > 0) {
+        return trib_err_set(err, TRIB_E_USAGE, "the SQL text has parameters (? or $1), which cannot be given here");
+    }
     return 0;
 }
 

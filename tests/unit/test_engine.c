@@ -169,6 +169,7 @@ static void test_odd_queries(void **state)
     (void)state;
     static const char *const sqls[] = {
         "SELECT 1 AS a, 2 AS a, sum(1) AS a", "DESCRIBE SELECT 1", "SHOW TABLES", "SUMMARIZE SELECT 1 AS a", "EXPLAIN SELECT 1",
+        "PIVOT (SELECT i % 2 AS k, i::HUGEINT AS i FROM range(4) t(i)) ON k USING sum(i)", "FROM (PIVOT (SELECT i % 2 AS k, i FROM range(4) t(i)) ON k USING sum(i));",
         "FROM range(3)", "VALUES (1), (2)", "WITH x AS (SELECT 1::HUGEINT AS a) SELECT * FROM x ORDER BY a LIMIT 1",
     };
     for (size_t i = 0; i < sizeof sqls / sizeof sqls[0]; i++) {
@@ -184,6 +185,32 @@ static void test_odd_queries(void **state)
         assert_int_equal(rc, 0);
         trib_result_free(r);
     }
+}
+
+static void test_reads(void **state)
+{
+    (void)state;
+    static const char *const good[] = {"SELECT 1;", "WITH x AS (SELECT 1) FROM x", "((SELECT 1) UNION (SELECT 2))", "EXPLAIN SELECT 1", "EXPLAIN ANALYZE SELECT 1",
+                                       "DESCRIBE SELECT 1", "SUMMARIZE SELECT 1", "/* x */ VALUES (1) -- y"};
+    static const char *const bad[] = {"COPY (SELECT 1) TO '/tmp/trib-x.csv'", "EXPLAIN ANALYZE COPY (SELECT 1) TO '/tmp/trib-x.csv'", "ATTACH '/tmp/trib-x.db'",
+                                      "INSTALL httpfs", "LOAD httpfs", "CREATE TABLE t (a INT)", "DROP VIEW v", "SET threads = 1", "PRAGMA database_list",
+                                      "CALL duckdb_functions()", "SELECT 1; SELECT 2", "", ";", "-- nothing", "EXPORT DATABASE '/tmp/trib-x'", "SELECT ?",
+                                      "WITH x AS (SELECT 1 AS a) INSERT INTO reads_t FROM x", "EXPLAIN ANALYZE (COPY (SELECT 1) TO '/tmp/trib-x.csv')",
+                                      "USE temp", "VACUUM", "BEGIN", "SELECT $1"};
+    struct trib_err err = {0};
+    assert_int_equal(trib_exec(conn, "CREATE TEMP TABLE reads_t (a INT)", &err), 0);
+    for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
+        trib_err_clear(&err);
+        int rc = trib_query_reads(conn, good[i], &err);
+        assert_string_equal(err.msg, "");
+        assert_int_equal(rc, 0);
+    }
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        if (trib_query_reads(conn, bad[i], &err) != TRIB_E_USAGE) {
+            fail_msg("%s: %s", bad[i], err.msg);
+        }
+    }
+    assert_int_equal(trib_query_reads(conn, "SELECT nope", &err), TRIB_E_DATA);
 }
 
 /* Vectors inside a struct or list may be constants or dictionaries inside the engine: views must be flat. */
@@ -566,7 +593,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_settings), cmocka_unit_test(test_errors), cmocka_unit_test(test_memory_limit),
-        cmocka_unit_test(test_query_i64), cmocka_unit_test(test_types), cmocka_unit_test(test_odd_queries),
+        cmocka_unit_test(test_query_i64), cmocka_unit_test(test_types), cmocka_unit_test(test_odd_queries), cmocka_unit_test(test_reads),
         cmocka_unit_test(test_nested_views), cmocka_unit_test(test_source), cmocka_unit_test(test_source_errors),
         cmocka_unit_test(test_function), cmocka_unit_test(test_tokens),
     };

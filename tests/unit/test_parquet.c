@@ -445,7 +445,7 @@ static void test_format(void **state)
     trib_format_timestamp(&b, 1767225600000000, -1);
     check_text(&b, "2026-01-01T00:00:00");
     trib_format_timestamp(&b, 1767225600120000, -1);
-    check_text(&b, "2026-01-01T00:00:00.12");
+    check_text(&b, "2026-01-01T00:00:00.120");
     trib_format_timestamp(&b, 1767225600120000, 3);
     check_text(&b, "2026-01-01T00:00:00.120");
     static const struct { double v; const char *want; } doubles[] = {{0, "0.0"}, {-0.0, "-0.0"}, {1, "1.0"}, {0.1, "0.1"}, {1e100, "1e+100"}, {-123456789012.5, "-123456789012.5"},

@@ -17,19 +17,40 @@ struct trib_kv {
     char *key, *value; /* value NULL: null */
 };
 
+/* A deletion vector as the log names it. A file's identity in the log is (path, vector). */
+struct trib_dv {
+    char storage;            /* 'u' file beside the table's, 'i' inline, 'p' absolute path */
+    char *text;              /* pathOrInlineDv */
+    int64_t offset;          /* in the file; -1: none */
+    int64_t size, cardinality;
+};
+
 /* One live or added data file. */
 struct trib_add {
     char *path;              /* decoded, relative to the table ("ingest_date=2026-01-01/part-….parquet"), or absolute as another writer left it */
     int64_t size, mtime_ms;
     bool data_change;
     size_t n_partition;
-    struct trib_kv *partition; /* raw strings, one a partition column */
+    struct trib_kv *partition; /* raw strings, one a partition column (under its physical name where columns are mapped) */
     char *stats;             /* JSON text or NULL */
     int64_t rows;            /* numRecords, -1 when unknown */
     int64_t version;         /* of the commit that added it; -1 when only a checkpoint names it */
-    /* deletion vectors: read support comes later; a snapshot whose files have one is refused by feature name */
+    struct trib_dv *dv;      /* NULL: none */
+    size_t n_tags;
+    struct trib_kv *tags;
 };
 void trib_add_free(struct trib_add *a);
+void trib_add_copy(struct trib_add *to, const struct trib_add *from);
+
+/* A tombstone: a file that is no longer live, kept for checkpoints and vacuum. */
+struct trib_remove {
+    struct trib_add file;    /* partition, size (-1) and rows where the writer left them */
+    int64_t deleted_ms;      /* 0 when absent */
+};
+
+struct trib_domain {
+    char *domain, *configuration;
+};
 
 struct trib_txn {
     char *app_id;
@@ -56,7 +77,12 @@ struct trib_snapshot {
     struct trib_add *adds;       /* live files, by path */
     size_t n_txns;
     struct trib_txn *txns;
+    size_t n_removes;
+    struct trib_remove *removes; /* tombstones, by path; those of before the newest checkpoint may be gone */
+    size_t n_domains;
+    struct trib_domain *domains;
     int64_t checkpoint_version;  /* newest checkpoint used, -1 */
+    int64_t checkpoint_bytes;    /* its size */
     int64_t log_bytes_since_checkpoint;
 };
 

@@ -304,7 +304,7 @@ static int parse_dv(const json_t *o, struct trib_dv **ret, struct trib_err *err)
 }
 
 /* numRecords from the statistics, without parsing all of them: they may be long, and are text of others. */
-static int64_t rows_of(const char *stats)
+int64_t trib_stats_rows(const char *stats)
 {
     const char *p = stats == NULL ? NULL : strstr(stats, "\"numRecords\"");
     if (p == NULL) {
@@ -334,7 +334,7 @@ static int parse_file(const json_t *o, struct trib_add *a, bool is_add, struct t
     TRIB_TRY(get_bool(o, "dataChange", &a->data_change, err));
     TRIB_TRY(get_text(o, "stats", false, &a->stats, err));
     TRIB_TRY(get_map(o, "tags", &a->tags, &a->n_tags, err));
-    a->rows = rows_of(a->stats);
+    a->rows = trib_stats_rows(a->stats);
     return parse_dv(o, &a->dv, err);
 }
 

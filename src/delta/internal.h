@@ -78,6 +78,9 @@ void trib_actions_free(struct trib_actions *a);
 /* All lines of a commit or a JSON checkpoint; appends. name: for messages. An empty text is an error. */
 TRIB_CHECKED int trib_actions_parse(struct trib_view text, const char *name, struct trib_actions *to, struct trib_err *err);
 
+/* numRecords of statistics; -1: unknown. */
+int64_t trib_stats_rows(const char *stats);
+
 void trib_kvs_free(struct trib_kv *kv, size_t n);
 struct trib_kv *trib_kvs_copy(const struct trib_kv *kv, size_t n);
 char **trib_texts_copy(const char *const *p, size_t n); /* n + 1 long, NULL at the end */

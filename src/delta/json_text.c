@@ -5,7 +5,7 @@
 
 enum { MAX_DEPTH = 250 };
 
-void trib_json_add_string(struct trib_buf *to, struct trib_view text)
+void trib_jsontext_add_string(struct trib_buf *to, struct trib_view text)
 {
     trib_buf_addc(to, '"');
     size_t from = 0;
@@ -29,44 +29,44 @@ void trib_json_add_string(struct trib_buf *to, struct trib_view text)
     trib_buf_addc(to, '"');
 }
 
-void trib_json_add_key(struct trib_buf *to, const char *key)
+void trib_jsontext_add_key(struct trib_buf *to, const char *key)
 {
     char last = to->n == 0 ? '{' : to->p[to->n - 1];
     if (last != '{' && last != '[') {
         trib_buf_addc(to, ',');
     }
-    trib_json_add_string(to, trib_view_of(key));
+    trib_jsontext_add_string(to, trib_view_of(key));
     trib_buf_addc(to, ':');
 }
 
-void trib_json_add_pair(struct trib_buf *to, const char *key, const char *value)
+void trib_jsontext_add_pair(struct trib_buf *to, const char *key, const char *value)
 {
-    trib_json_add_key(to, key);
+    trib_jsontext_add_key(to, key);
     if (value == NULL) {
         trib_buf_adds(to, "null");
     } else {
-        trib_json_add_string(to, trib_view_of(value));
+        trib_jsontext_add_string(to, trib_view_of(value));
     }
 }
 
-void trib_json_add_int(struct trib_buf *to, const char *key, int64_t value)
+void trib_jsontext_add_int(struct trib_buf *to, const char *key, int64_t value)
 {
-    trib_json_add_key(to, key);
+    trib_jsontext_add_key(to, key);
     trib_buf_addf(to, "%lld", (long long)value);
 }
 
-void trib_json_add_bool(struct trib_buf *to, const char *key, bool value)
+void trib_jsontext_add_bool(struct trib_buf *to, const char *key, bool value)
 {
-    trib_json_add_key(to, key);
+    trib_jsontext_add_key(to, key);
     trib_buf_adds(to, value ? "true" : "false");
 }
 
-static int bad(const struct trib_json *j, const char *why, struct trib_err *err)
+static int bad(const struct trib_jsontext *j, const char *why, struct trib_err *err)
 {
     return trib_err_set(err, TRIB_E_DATA, "%s: %s at byte %zu of the JSON text", j->what, why, j->at);
 }
 
-char trib_json_peek(struct trib_json *j)
+char trib_jsontext_peek(struct trib_jsontext *j)
 {
     while (j->at < j->text.n) {
         char c = j->text.p[j->at];
@@ -78,9 +78,9 @@ char trib_json_peek(struct trib_json *j)
     return '\0';
 }
 
-int trib_json_expect(struct trib_json *j, char c, struct trib_err *err)
+int trib_jsontext_expect(struct trib_jsontext *j, char c, struct trib_err *err)
 {
-    if (trib_json_peek(j) != c || j->at >= j->text.n) {
+    if (trib_jsontext_peek(j) != c || j->at >= j->text.n) {
         char why[32];
         (void)snprintf(why, sizeof why, "'%c' expected", c);
         return bad(j, why, err);
@@ -89,7 +89,7 @@ int trib_json_expect(struct trib_json *j, char c, struct trib_err *err)
     return 0;
 }
 
-static int hex4(const struct trib_json *j, size_t at, uint32_t *ret)
+static int hex4(const struct trib_jsontext *j, size_t at, uint32_t *ret)
 {
     uint32_t v = 0;
     for (size_t i = at; i < at + 4; i++) {
@@ -127,7 +127,7 @@ static void add_utf8(struct trib_buf *to, uint32_t c)
 }
 
 /* At the character behind a backslash; consumes the escape. */
-static int escape(struct trib_json *j, struct trib_buf *to, struct trib_err *err)
+static int escape(struct trib_jsontext *j, struct trib_buf *to, struct trib_err *err)
 {
     static const char from[] = "\"\\/bfnrt", into[] = "\"\\/\b\f\n\r\t";
     char c = j->at < j->text.n ? j->text.p[j->at] : '\0';
@@ -159,9 +159,9 @@ static int escape(struct trib_json *j, struct trib_buf *to, struct trib_err *err
     return 0;
 }
 
-int trib_json_string(struct trib_json *j, struct trib_buf *to, struct trib_err *err)
+int trib_jsontext_string(struct trib_jsontext *j, struct trib_buf *to, struct trib_err *err)
 {
-    TRIB_TRY(trib_json_expect(j, '"', err));
+    TRIB_TRY(trib_jsontext_expect(j, '"', err));
     trib_buf_clear(to);
     for (;;) {
         if (j->at >= j->text.n) {
@@ -183,9 +183,9 @@ int trib_json_string(struct trib_json *j, struct trib_buf *to, struct trib_err *
     }
 }
 
-static int skip_string(struct trib_json *j, struct trib_err *err)
+static int skip_string(struct trib_jsontext *j, struct trib_err *err)
 {
-    TRIB_TRY(trib_json_expect(j, '"', err));
+    TRIB_TRY(trib_jsontext_expect(j, '"', err));
     while (j->at < j->text.n) {
         char c = j->text.p[j->at++];
         if (c == '"') {
@@ -200,7 +200,7 @@ static int skip_string(struct trib_json *j, struct trib_err *err)
     return bad(j, "unfinished string", err);
 }
 
-static bool digits(struct trib_json *j)
+static bool digits(struct trib_jsontext *j)
 {
     size_t from = j->at;
     while (j->at < j->text.n && j->text.p[j->at] >= '0' && j->text.p[j->at] <= '9') {
@@ -209,7 +209,7 @@ static bool digits(struct trib_json *j)
     return j->at > from;
 }
 
-static bool take(struct trib_json *j, const char *any_of)
+static bool take(struct trib_jsontext *j, const char *any_of)
 {
     if (j->at < j->text.n && j->text.p[j->at] != '\0' && strchr(any_of, j->text.p[j->at]) != NULL) {
         j->at++;
@@ -218,7 +218,7 @@ static bool take(struct trib_json *j, const char *any_of)
     return false;
 }
 
-static int skip_number(struct trib_json *j, struct trib_err *err)
+static int skip_number(struct trib_jsontext *j, struct trib_err *err)
 {
     (void)take(j, "-");
     bool good = digits(j);
@@ -232,7 +232,7 @@ static int skip_number(struct trib_json *j, struct trib_err *err)
     return good ? 0 : bad(j, "broken number", err);
 }
 
-static int skip_word(struct trib_json *j, struct trib_err *err)
+static int skip_word(struct trib_jsontext *j, struct trib_err *err)
 {
     static const char *const words[] = {"true", "false", "null"};
     for (size_t i = 0; i < 3; i++) {
@@ -245,21 +245,21 @@ static int skip_word(struct trib_json *j, struct trib_err *err)
     return bad(j, "value expected", err);
 }
 
-int trib_json_skip(struct trib_json *j, struct trib_view *ret, struct trib_err *err)
+int trib_jsontext_skip(struct trib_jsontext *j, struct trib_view *ret, struct trib_err *err)
 {
-    char c = trib_json_peek(j);
+    char c = trib_jsontext_peek(j);
     size_t from = j->at;
     if (c == '{' || c == '[') {
         TRIB_CLEANUP(trib_buf_free) struct trib_buf key;
         trib_buf_init(&key, 1 << 20);
-        TRIB_TRY(trib_json_open(j, c, err));
+        TRIB_TRY(trib_jsontext_open(j, c, err));
         bool first = true, more;
         for (;;) {
-            TRIB_TRY(trib_json_next(j, c, &first, &key, &more, err));
+            TRIB_TRY(trib_jsontext_next(j, c, &first, &key, &more, err));
             if (!more) {
                 break;
             }
-            TRIB_TRY(trib_json_skip(j, NULL, err));
+            TRIB_TRY(trib_jsontext_skip(j, NULL, err));
         }
     } else if (c == '"') {
         TRIB_TRY(skip_string(j, err));
@@ -274,36 +274,36 @@ int trib_json_skip(struct trib_json *j, struct trib_view *ret, struct trib_err *
     return 0;
 }
 
-int trib_json_open(struct trib_json *j, char bracket, struct trib_err *err)
+int trib_jsontext_open(struct trib_jsontext *j, char bracket, struct trib_err *err)
 {
-    TRIB_TRY(trib_json_expect(j, bracket, err));
+    TRIB_TRY(trib_jsontext_expect(j, bracket, err));
     return ++j->depth > MAX_DEPTH ? bad(j, "nesting is too deep", err) : 0;
 }
 
-int trib_json_next(struct trib_json *j, char bracket, bool *first, struct trib_buf *key, bool *more,
+int trib_jsontext_next(struct trib_jsontext *j, char bracket, bool *first, struct trib_buf *key, bool *more,
                    struct trib_err *err)
 {
     char close = bracket == '{' ? '}' : ']';
-    if (trib_json_peek(j) == close) {
+    if (trib_jsontext_peek(j) == close) {
         j->at++;
         j->depth--;
         *more = false;
         return 0;
     }
     if (!*first) {
-        TRIB_TRY(trib_json_expect(j, ',', err));
+        TRIB_TRY(trib_jsontext_expect(j, ',', err));
     }
     *first = false;
     *more = true;
     if (bracket == '{') {
-        TRIB_TRY(trib_json_string(j, key, err));
-        return trib_json_expect(j, ':', err);
+        TRIB_TRY(trib_jsontext_string(j, key, err));
+        return trib_jsontext_expect(j, ':', err);
     }
     return 0;
 }
 
-int trib_json_end(struct trib_json *j, struct trib_err *err)
+int trib_jsontext_end(struct trib_jsontext *j, struct trib_err *err)
 {
-    (void)trib_json_peek(j);
+    (void)trib_jsontext_peek(j);
     return j->at == j->text.n ? 0 : bad(j, "text after the end", err);
 }

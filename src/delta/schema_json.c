@@ -26,18 +26,18 @@ static void write_type(const struct trib_type *t, struct trib_buf *to);
 static void write_field(const struct trib_field *f, struct trib_buf *to)
 {
     trib_buf_addc(to, '{');
-    trib_json_add_pair(to, "name", f->name);
-    trib_json_add_key(to, "type");
+    trib_jsontext_add_pair(to, "name", f->name);
+    trib_jsontext_add_key(to, "type");
     write_type(&f->type, to);
-    trib_json_add_bool(to, "nullable", f->nullable);
-    trib_json_add_key(to, "metadata");
+    trib_jsontext_add_bool(to, "nullable", f->nullable);
+    trib_jsontext_add_key(to, "metadata");
     trib_buf_addc(to, '{');
     for (size_t i = 0; i < f->n_meta; i++) {
         if (f->meta[i].raw_json) {
-            trib_json_add_key(to, f->meta[i].key);
+            trib_jsontext_add_key(to, f->meta[i].key);
             trib_buf_adds(to, f->meta[i].value);
         } else {
-            trib_json_add_pair(to, f->meta[i].key, f->meta[i].value);
+            trib_jsontext_add_pair(to, f->meta[i].key, f->meta[i].value);
         }
     }
     trib_buf_adds(to, "}}");
@@ -57,7 +57,7 @@ static void write_type(const struct trib_type *t, struct trib_buf *to)
     case TRIB_T_ARRAY:
         trib_buf_adds(to, "{\"type\":\"array\",\"elementType\":");
         write_type(&t->fields[0].type, to);
-        trib_json_add_bool(to, "containsNull", t->fields[0].nullable);
+        trib_jsontext_add_bool(to, "containsNull", t->fields[0].nullable);
         trib_buf_addc(to, '}');
         return;
     case TRIB_T_MAP:
@@ -65,7 +65,7 @@ static void write_type(const struct trib_type *t, struct trib_buf *to)
         write_type(&t->fields[0].type, to);
         trib_buf_adds(to, ",\"valueType\":");
         write_type(&t->fields[1].type, to);
-        trib_json_add_bool(to, "valueContainsNull", t->fields[1].nullable);
+        trib_jsontext_add_bool(to, "valueContainsNull", t->fields[1].nullable);
         trib_buf_addc(to, '}');
         return;
     case TRIB_T_DECIMAL: trib_buf_addf(to, "\"decimal(%u,%u)\"", t->precision, t->scale); return;
@@ -84,7 +84,7 @@ void trib_delta_schema_json(const struct trib_type *schema, struct trib_buf *to)
 /* --- reading ----------------------------------------------------------------------------------------------------- */
 
 struct parser {
-    struct trib_json j;
+    struct trib_jsontext j;
     struct trib_buf text; /* the string read last */
 };
 
@@ -115,7 +115,7 @@ static int parse_decimal(const char *name, struct trib_type *ret, struct trib_er
 
 static int parse_primitive(struct parser *p, struct trib_type *ret, struct trib_err *err)
 {
-    TRIB_TRY(trib_json_string(&p->j, &p->text, err));
+    TRIB_TRY(trib_jsontext_string(&p->j, &p->text, err));
     const char *name = p->text.p;
     for (size_t i = 0; i < N_PRIMITIVES; i++) {
         if (strcmp(primitives[i].name, name) == 0) {
@@ -136,7 +136,7 @@ static int parse_primitive(struct parser *p, struct trib_type *ret, struct trib_
 static int parse_bool(struct parser *p, bool *ret, struct trib_err *err)
 {
     struct trib_view v;
-    TRIB_TRY(trib_json_skip(&p->j, &v, err));
+    TRIB_TRY(trib_jsontext_skip(&p->j, &v, err));
     if (!trib_view_is(v, "true") && !trib_view_is(v, "false")) {
         return trib_err_set(err, TRIB_E_DATA, "%s: true or false expected, found %.*s", p->j.what, (int)(v.n < 40 ? v.n : 40), v.p);
     }
@@ -146,13 +146,13 @@ static int parse_bool(struct parser *p, bool *ret, struct trib_err *err)
 
 static int parse_metadata(struct parser *p, struct trib_field *f, struct trib_err *err)
 {
-    if (trib_json_peek(&p->j) == 'n') {
-        return trib_json_skip(&p->j, NULL, err);
+    if (trib_jsontext_peek(&p->j) == 'n') {
+        return trib_jsontext_skip(&p->j, NULL, err);
     }
     bool first = true, more;
-    TRIB_TRY(trib_json_open(&p->j, '{', err));
+    TRIB_TRY(trib_jsontext_open(&p->j, '{', err));
     for (;;) {
-        TRIB_TRY(trib_json_next(&p->j, '{', &first, &p->text, &more, err));
+        TRIB_TRY(trib_jsontext_next(&p->j, '{', &first, &p->text, &more, err));
         if (!more) {
             return 0;
         }
@@ -161,13 +161,13 @@ static int parse_metadata(struct parser *p, struct trib_field *f, struct trib_er
         struct trib_meta *m = &f->meta[f->n_meta];
         *m = (struct trib_meta){.key = trib_strndup(p->text.p, p->text.n), .value = trib_strdup("")};
         f->n_meta++;
-        if (trib_json_peek(&p->j) == '"') {
-            TRIB_TRY(trib_json_string(&p->j, &p->text, err));
+        if (trib_jsontext_peek(&p->j) == '"') {
+            TRIB_TRY(trib_jsontext_string(&p->j, &p->text, err));
             free(m->value);
             m->value = trib_strndup(p->text.p, p->text.n);
         } else {
             struct trib_view v;
-            TRIB_TRY(trib_json_skip(&p->j, &v, err));
+            TRIB_TRY(trib_jsontext_skip(&p->j, &v, err));
             free(m->value);
             m->value = trib_strndup(v.p, v.n);
             m->raw_json = true;
@@ -180,14 +180,14 @@ static int parse_field(struct parser *p, struct trib_field *f, struct trib_err *
 {
     bool first = true, more, has_type = false;
     f->nullable = true;
-    TRIB_TRY(trib_json_open(&p->j, '{', err));
+    TRIB_TRY(trib_jsontext_open(&p->j, '{', err));
     for (;;) {
-        TRIB_TRY(trib_json_next(&p->j, '{', &first, &p->text, &more, err));
+        TRIB_TRY(trib_jsontext_next(&p->j, '{', &first, &p->text, &more, err));
         if (!more) {
             break;
         }
         if (strcmp(p->text.p, "name") == 0 && f->name == NULL) {
-            TRIB_TRY(trib_json_string(&p->j, &p->text, err));
+            TRIB_TRY(trib_jsontext_string(&p->j, &p->text, err));
             f->name = trib_strndup(p->text.p, p->text.n);
         } else if (strcmp(p->text.p, "type") == 0 && !has_type) {
             TRIB_TRY(parse_type(p, &f->type, err));
@@ -197,7 +197,7 @@ static int parse_field(struct parser *p, struct trib_field *f, struct trib_err *
         } else if (strcmp(p->text.p, "metadata") == 0 && f->n_meta == 0) {
             TRIB_TRY(parse_metadata(p, f, err));
         } else {
-            TRIB_TRY(trib_json_skip(&p->j, NULL, err));
+            TRIB_TRY(trib_jsontext_skip(&p->j, NULL, err));
         }
     }
     if (f->name == NULL || !has_type) {
@@ -210,9 +210,9 @@ static int parse_fields(struct parser *p, struct trib_type *t, struct trib_err *
 {
     bool first = true, more;
     size_t cap = t->n_fields;
-    TRIB_TRY(trib_json_open(&p->j, '[', err));
+    TRIB_TRY(trib_jsontext_open(&p->j, '[', err));
     for (;;) {
-        TRIB_TRY(trib_json_next(&p->j, '[', &first, NULL, &more, err));
+        TRIB_TRY(trib_jsontext_next(&p->j, '[', &first, NULL, &more, err));
         if (!more) {
             return 0;
         }
@@ -245,7 +245,7 @@ static int parse_member(struct parser *p, struct complex *c, struct trib_err *er
 {
     const char *name = p->text.p;
     if (strcmp(name, "type") == 0) {
-        TRIB_TRY(trib_json_string(&p->j, &p->text, err));
+        TRIB_TRY(trib_jsontext_string(&p->j, &p->text, err));
         (void)snprintf(c->kind, sizeof c->kind, "%s", p->text.p);
         return 0;
     }
@@ -268,7 +268,7 @@ static int parse_member(struct parser *p, struct complex *c, struct trib_err *er
     if (strcmp(name, "containsNull") == 0 || strcmp(name, "valueContainsNull") == 0) {
         return parse_bool(p, &c->contains_null, err);
     }
-    return trib_json_skip(&p->j, NULL, err);
+    return trib_jsontext_skip(&p->j, NULL, err);
 }
 
 static void take_type(struct trib_type *to, struct trib_type *from)
@@ -309,9 +309,9 @@ static int parse_complex(struct parser *p, struct trib_type *ret, struct trib_er
 {
     struct complex c = {.contains_null = true};
     bool first = true, more;
-    int rc = trib_json_open(&p->j, '{', err);
+    int rc = trib_jsontext_open(&p->j, '{', err);
     while (rc == 0) {
-        rc = trib_json_next(&p->j, '{', &first, &p->text, &more, err);
+        rc = trib_jsontext_next(&p->j, '{', &first, &p->text, &more, err);
         if (rc != 0 || !more) {
             break;
         }
@@ -329,7 +329,7 @@ static int parse_complex(struct parser *p, struct trib_type *ret, struct trib_er
 
 static int parse_type(struct parser *p, struct trib_type *ret, struct trib_err *err)
 {
-    return trib_json_peek(&p->j) == '{' ? parse_complex(p, ret, err) : parse_primitive(p, ret, err);
+    return trib_jsontext_peek(&p->j) == '{' ? parse_complex(p, ret, err) : parse_primitive(p, ret, err);
 }
 
 int trib_delta_schema_parse(struct trib_view json, struct trib_type *ret, struct trib_err *err)
@@ -339,7 +339,7 @@ int trib_delta_schema_parse(struct trib_view json, struct trib_type *ret, struct
     trib_buf_init(&p.text, 1 << 20);
     int rc = parse_type(&p, &t, err);
     if (rc == 0) {
-        rc = trib_json_end(&p.j, err);
+        rc = trib_jsontext_end(&p.j, err);
     }
     if (rc == 0 && t.id != TRIB_T_STRUCT) {
         rc = trib_err_set(err, TRIB_E_DATA, "schema: its root must be a struct");

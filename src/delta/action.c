@@ -234,7 +234,8 @@ static int get_map(const json_t *o, const char *key, struct trib_kv **ret, size_
     size_t n = 0;
     const char *name;
     json_t *value;
-    json_object_foreach(v, name, value) {
+    json_object_foreach(v, name, value)
+    {
         if (!json_is_string(value) && !json_is_null(value)) {
             trib_kvs_free(kv, n);
             return wrong(key, "an object of strings expected", err);
@@ -436,9 +437,14 @@ static const struct {
     const char *name;
     int (*parse)(const json_t *o, struct trib_action *a, struct trib_err *err);
 } kinds[] = {
-    {"add", parse_add},           {"remove", parse_remove}, {"commitInfo", parse_info},
-    {"metaData", parse_metadata}, {"protocol", parse_protocol}, {"txn", parse_txn},
-    {"domainMetadata", parse_domain}, {"sidecar", parse_sidecar},
+    {"add", parse_add},
+    {"remove", parse_remove},
+    {"commitInfo", parse_info},
+    {"metaData", parse_metadata},
+    {"protocol", parse_protocol},
+    {"txn", parse_txn},
+    {"domainMetadata", parse_domain},
+    {"sidecar", parse_sidecar},
 };
 
 int trib_action_parse(struct trib_view line, struct trib_action *ret, struct trib_err *err)
@@ -494,7 +500,9 @@ int trib_actions_parse(struct trib_view text, const char *name, struct trib_acti
         to->n++;
     }
     if (to->n == before) {
-        return trib_err_set(err, TRIB_E_DATA, "%s is empty: a torn write of another program? Restore it, or remove it if it is the newest", name);
+        return trib_err_set(
+            err, TRIB_E_DATA,
+            "%s is empty: a torn write of another program? Restore it, or remove it if it is the newest", name);
     }
     return 0;
 }

@@ -35,9 +35,18 @@ static struct trib_type string_array(void)
     return t;
 }
 
-static void text(struct trib_type *t, const char *name) { (void)trib_type_add(t, name, trib_type_simple(TRIB_T_STRING)); }
-static void integer(struct trib_type *t, const char *name) { (void)trib_type_add(t, name, trib_type_simple(TRIB_T_LONG)); }
-static void flag(struct trib_type *t, const char *name) { (void)trib_type_add(t, name, trib_type_simple(TRIB_T_BOOLEAN)); }
+static void text(struct trib_type *t, const char *name)
+{
+    (void)trib_type_add(t, name, trib_type_simple(TRIB_T_STRING));
+}
+static void integer(struct trib_type *t, const char *name)
+{
+    (void)trib_type_add(t, name, trib_type_simple(TRIB_T_LONG));
+}
+static void flag(struct trib_type *t, const char *name)
+{
+    (void)trib_type_add(t, name, trib_type_simple(TRIB_T_BOOLEAN));
+}
 
 static struct trib_type dv_type(void)
 {
@@ -292,15 +301,17 @@ static bool read_row(const struct trib_vec *cols, uint64_t row, struct trib_acti
         read_remove(&cols[COL_REMOVE], row, to);
     } else if (has(&cols[COL_TXN], 0, row)) {
         to->kind = TRIB_ACTION_TXN;
-        to->u.txn = (struct trib_txn){get_text(&cols[COL_TXN].children[0], row), get_int(&cols[COL_TXN].children[1], row, 0),
-                                      get_int(&cols[COL_TXN].children[2], row, -1)};
+        to->u.txn =
+            (struct trib_txn){get_text(&cols[COL_TXN].children[0], row), get_int(&cols[COL_TXN].children[1], row, 0),
+                              get_int(&cols[COL_TXN].children[2], row, -1)};
     } else if (has(&cols[COL_METADATA], META_SCHEMA, row)) {
         read_metadata(&cols[COL_METADATA], row, to);
     } else if (has(&cols[COL_PROTOCOL], 0, row)) {
         read_protocol(&cols[COL_PROTOCOL], row, to);
     } else if (has(&cols[COL_DOMAIN], 0, row)) {
         to->kind = TRIB_ACTION_DOMAIN;
-        to->u.domain.d = (struct trib_domain){get_text(&cols[COL_DOMAIN].children[0], row), get_text(&cols[COL_DOMAIN].children[1], row)};
+        to->u.domain.d = (struct trib_domain){get_text(&cols[COL_DOMAIN].children[0], row),
+                                              get_text(&cols[COL_DOMAIN].children[1], row)};
         to->u.domain.removed = get_flag(&cols[COL_DOMAIN].children[2], row, false);
     } else if (has(&cols[COL_SIDECAR], 0, row)) {
         to->kind = TRIB_ACTION_SIDECAR;
@@ -311,7 +322,8 @@ static bool read_row(const struct trib_vec *cols, uint64_t row, struct trib_acti
     return true;
 }
 
-static int read_parquet(const struct trib_delta *t, const char *const *paths, size_t n, struct trib_actions *to, struct trib_err *err)
+static int read_parquet(const struct trib_delta *t, const char *const *paths, size_t n, struct trib_actions *to,
+                        struct trib_err *err)
 {
     if (t->conn == NULL) {
         return trib_err_set(err, TRIB_E_INTERNAL, "reading a checkpoint needs a connection to the engine");
@@ -346,7 +358,8 @@ static int read_parquet(const struct trib_delta *t, const char *const *paths, si
 }
 
 /* Objects of the log folder as Parquet. */
-static int read_objects(const struct trib_delta *t, const char *folder, char *const *names, size_t n, struct trib_actions *to, struct trib_err *err)
+static int read_objects(const struct trib_delta *t, const char *folder, char *const *names, size_t n,
+                        struct trib_actions *to, struct trib_err *err)
 {
     char **paths = trib_calloc(n + 1, sizeof *paths);
     int rc = 0;
@@ -384,9 +397,11 @@ static int read_sidecars(const struct trib_delta *t, struct trib_actions *to, st
     return rc;
 }
 
-int trib_checkpoint_read(const struct trib_delta *t, const struct trib_log_checkpoint *c, struct trib_actions *to, struct trib_err *err)
+int trib_checkpoint_read(const struct trib_delta *t, const struct trib_log_checkpoint *c, struct trib_actions *to,
+                         struct trib_err *err)
 {
-    int rc = c->kind == TRIB_CHECKPOINT_V2_JSON ? read_json(t, c->names[0], to, err) : read_objects(t, "", c->names, c->n_parts, to, err);
+    int rc = c->kind == TRIB_CHECKPOINT_V2_JSON ? read_json(t, c->names[0], to, err)
+                                                : read_objects(t, "", c->names, c->n_parts, to, err);
     rc = rc != 0 ? rc : read_sidecars(t, to, err);
     if (rc != 0) {
         return trib_err_wrap(err, "checkpoint %s", c->names[0]);
@@ -616,7 +631,8 @@ static int64_t interval_ms(const char *s)
     static const struct {
         const char *unit;
         int64_t ms;
-    } units[] = {{"week", 604800000}, {"day", 86400000}, {"hour", 3600000}, {"minute", 60000}, {"second", 1000}, {"millisecond", 1}};
+    } units[] = {{"week", 604800000}, {"day", 86400000}, {"hour", 3600000},
+                 {"minute", 60000},   {"second", 1000},  {"millisecond", 1}};
     int64_t sum = -1;
     char word[32];
     int used = 0;
@@ -671,13 +687,16 @@ static int read_back(const struct writer *w, const char *name, struct trib_err *
     trib_log_state_give(state, &back);
     trib_log_state_free(state);
     bool same = n[TRIB_ACTION_PROTOCOL] == 1 && n[TRIB_ACTION_METADATA] == 1 && n[TRIB_ACTION_TXN] == w->s->n_txns &&
-                n[TRIB_ACTION_DOMAIN] == w->s->n_domains && n[TRIB_ACTION_REMOVE] == live_removes(w) && back.n_adds == w->s->n_adds;
+                n[TRIB_ACTION_DOMAIN] == w->s->n_domains && n[TRIB_ACTION_REMOVE] == live_removes(w) &&
+                back.n_adds == w->s->n_adds;
     for (size_t i = 0; same && i < back.n_adds; i++) {
         const struct trib_add *x = &back.adds[i], *y = &w->s->adds[i];
-        same = strcmp(x->path, y->path) == 0 && x->size == y->size && trib_dv_same(x->dv, y->dv) && x->n_partition == y->n_partition;
+        same = strcmp(x->path, y->path) == 0 && x->size == y->size && trib_dv_same(x->dv, y->dv) &&
+               x->n_partition == y->n_partition;
     }
     trib_snapshot_free(&back);
-    return same ? 0 : trib_err_set(err, TRIB_E_DATA, "checkpoint %s does not hold what was written: it is not used", name);
+    return same ? 0
+                : trib_err_set(err, TRIB_E_DATA, "checkpoint %s does not hold what was written: it is not used", name);
 }
 
 static int put_pointer(const struct writer *w, size_t rows, int64_t bytes, struct trib_err *err)
@@ -759,7 +778,8 @@ int trib_delta_maybe_checkpoint(const struct trib_delta *t, const struct trib_sn
 {
     enum { MOST_COMMITS = 100, FEW_COMMITS = 10, BIG_LOG = 1 << 20 };
     int64_t commits = s->version - s->checkpoint_version;
-    bool grown = s->log_bytes_since_checkpoint >= s->checkpoint_bytes && (commits >= FEW_COMMITS || s->log_bytes_since_checkpoint >= BIG_LOG);
+    bool grown = s->log_bytes_since_checkpoint >= s->checkpoint_bytes &&
+                 (commits >= FEW_COMMITS || s->log_bytes_since_checkpoint >= BIG_LOG);
     if (s->version < 0 || commits <= 0 || !(commits >= MOST_COMMITS || grown)) {
         return 0;
     }

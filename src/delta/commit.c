@@ -58,7 +58,8 @@ static void write_protocol(struct trib_buf *to, const struct trib_protocol *p)
     trib_buf_adds(to, "}}\n");
 }
 
-static void write_metadata(struct trib_buf *to, const struct trib_snapshot *s, const struct trib_commit *c, const char *id, int64_t created_ms)
+static void write_metadata(struct trib_buf *to, const struct trib_snapshot *s, const struct trib_commit *c,
+                           const char *id, int64_t created_ms)
 {
     TRIB_CLEANUP(trib_buf_free) struct trib_buf schema;
     trib_buf_init(&schema, TRIB_DELTA_MAX_OBJECT);
@@ -169,8 +170,8 @@ static void write_txn(struct trib_buf *to, const struct trib_txn *t, int64_t now
     trib_buf_adds(to, "}}\n");
 }
 
-static void write_commit(struct trib_buf *to, const struct trib_delta *t, const struct trib_snapshot *s, const struct trib_commit *c,
-                         const char *txn_id, int64_t now_ms)
+static void write_commit(struct trib_buf *to, const struct trib_delta *t, const struct trib_snapshot *s,
+                         const struct trib_commit *c, const char *txn_id, int64_t now_ms)
 {
     write_info(to, c, txn_id, now_ms);
     if (c->protocol != NULL) {
@@ -233,10 +234,12 @@ static const char *property_after(const struct trib_snapshot *s, const struct tr
 
 static bool is_true(const char *v) { return v != NULL && strcasecmp(v, "true") == 0; }
 
-static int check(const struct trib_delta *t, const struct trib_snapshot *s, const struct trib_commit *c, const char *name, struct trib_err *err)
+static int check(const struct trib_delta *t, const struct trib_snapshot *s, const struct trib_commit *c,
+                 const char *name, struct trib_err *err)
 {
     if (s->version != c->read_version) {
-        return trib_err_set(err, TRIB_E_INTERNAL, "%s: the commit is based on version %" PRId64 ", the snapshot is version %" PRId64, name,
+        return trib_err_set(err, TRIB_E_INTERNAL,
+                            "%s: the commit is based on version %" PRId64 ", the snapshot is version %" PRId64, name,
                             c->read_version, s->version);
     }
     if (c->new_metadata && c->schema == NULL) {
@@ -248,10 +251,14 @@ static int check(const struct trib_delta *t, const struct trib_snapshot *s, cons
         TRIB_TRY(trib_delta_can_write(s, name, err));
     }
     if (c->n_removes > 0 && c->data_change && is_true(property_after(s, c, "delta.appendOnly"))) {
-        return trib_err_set(err, TRIB_E_DATA, "%s is append-only (delta.appendOnly): rows cannot be removed from it", name);
+        return trib_err_set(err, TRIB_E_DATA, "%s is append-only (delta.appendOnly): rows cannot be removed from it",
+                            name);
     }
-    if (c->n_removes > 0 && c->n_adds > 0 && data_changes(c) && is_true(property_after(s, c, "delta.enableChangeDataFeed"))) {
-        return trib_err_set(err, TRIB_E_UNSUPPORTED, "%s cannot be changed: writer feature 'changeDataFeed' is on, and writing it is not supported", name);
+    if (c->n_removes > 0 && c->n_adds > 0 && data_changes(c) &&
+        is_true(property_after(s, c, "delta.enableChangeDataFeed"))) {
+        return trib_err_set(
+            err, TRIB_E_UNSUPPORTED,
+            "%s cannot be changed: writer feature 'changeDataFeed' is on, and writing it is not supported", name);
     }
     if (s->version < 0) {
         return 0;
@@ -260,7 +267,9 @@ static int check(const struct trib_delta *t, const struct trib_snapshot *s, cons
     TRIB_CLEANUP(trib_cleanup_free) char *base = trib_delta_commit_key(t, s->version);
     int rc = trib_store_head(t->store, base, NULL, NULL, err);
     if (rc == TRIB_E_NOT_FOUND) {
-        return trib_err_set(err, TRIB_E_CONFLICT, "%s: commit %" PRId64 ", on which this one is based, is gone: was the table deleted?", name, s->version);
+        return trib_err_set(err, TRIB_E_CONFLICT,
+                            "%s: commit %" PRId64 ", on which this one is based, is gone: was the table deleted?", name,
+                            s->version);
     }
     return rc;
 }
@@ -268,7 +277,8 @@ static int check(const struct trib_delta *t, const struct trib_snapshot *s, cons
 /* --- the put ----------------------------------------------------------------------------------------------------- */
 
 /* Is the version that stands there our own? NOT_FOUND: nothing stands there. */
-static int read_back(const struct trib_delta *t, int64_t version, const char *txn_id, bool *ret_ours, struct trib_err *err)
+static int read_back(const struct trib_delta *t, int64_t version, const char *txn_id, bool *ret_ours,
+                     struct trib_err *err)
 {
     TRIB_CLEANUP(trib_actions_free) struct trib_actions a = {0};
     int rc = trib_log_read_commit(t, version, &a, err);
@@ -279,7 +289,8 @@ static int read_back(const struct trib_delta *t, int64_t version, const char *tx
     TRIB_TRY(rc);
     *ret_ours = false;
     for (size_t i = 0; i < a.n; i++) {
-        if (a.p[i].kind == TRIB_ACTION_INFO && a.p[i].u.info.txn_id != NULL && strcmp(a.p[i].u.info.txn_id, txn_id) == 0) {
+        if (a.p[i].kind == TRIB_ACTION_INFO && a.p[i].u.info.txn_id != NULL &&
+            strcmp(a.p[i].u.info.txn_id, txn_id) == 0) {
             *ret_ours = true;
         }
     }
@@ -291,7 +302,8 @@ static int conflict(int64_t version, const char *name, struct trib_err *err)
     return trib_err_set(err, TRIB_E_CONFLICT, "%s: another writer committed version %" PRId64 " first", name, version);
 }
 
-static int put_commit(const struct trib_delta *t, int64_t version, struct trib_view text, const char *txn_id, const char *name, struct trib_err *err)
+static int put_commit(const struct trib_delta *t, int64_t version, struct trib_view text, const char *txn_id,
+                      const char *name, struct trib_err *err)
 {
     enum { TRIES = 3 };
     TRIB_CLEANUP(trib_cleanup_free) char *key = trib_delta_commit_key(t, version);
@@ -327,7 +339,8 @@ static int put_commit(const struct trib_delta *t, int64_t version, struct trib_v
     }
 }
 
-int trib_delta_commit(const struct trib_delta *t, const struct trib_snapshot *snapshot, const struct trib_commit *c, struct trib_err *err)
+int trib_delta_commit(const struct trib_delta *t, const struct trib_snapshot *snapshot, const struct trib_commit *c,
+                      struct trib_err *err)
 {
     TRIB_CLEANUP(trib_cleanup_free) char *name = trib_delta_name(t);
     TRIB_TRY(check(t, snapshot, c, name, err));
@@ -346,7 +359,8 @@ int trib_delta_commit(const struct trib_delta *t, const struct trib_snapshot *sn
 static bool plain_name(const char *s)
 {
     for (const char *p = s; *p != '\0'; p++) {
-        if (!((*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z') || (*p >= '0' && *p <= '9') || strchr("-_.", *p) != NULL)) {
+        if (!((*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z') || (*p >= '0' && *p <= '9') ||
+              strchr("-_.", *p) != NULL)) {
             return false;
         }
     }
@@ -365,8 +379,8 @@ static void partition_folder(struct trib_buf *to, const struct trib_kv *partitio
     }
 }
 
-int trib_delta_add_file(const struct trib_delta *t, const struct trib_parquet_file *f, const struct trib_kv *partition, size_t n_partition,
-                        struct trib_add *ret, struct trib_err *err)
+int trib_delta_add_file(const struct trib_delta *t, const struct trib_parquet_file *f, const struct trib_kv *partition,
+                        size_t n_partition, struct trib_add *ret, struct trib_err *err)
 {
     char uuid[37];
     trib_rng_uuid(t->rng, uuid);

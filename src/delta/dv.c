@@ -20,7 +20,10 @@ struct rows {
     uint64_t high; /* the 32-bit bitmap's place in the 64-bit space, shifted */
 };
 
-static int damaged(const char *what, struct trib_err *err) { return trib_err_set(err, TRIB_E_DATA, "damaged deletion vector: %s", what); }
+static int damaged(const char *what, struct trib_err *err)
+{
+    return trib_err_set(err, TRIB_E_DATA, "damaged deletion vector: %s", what);
+}
 
 static bool take(struct bytes *b, size_t n, const unsigned char **ret)
 {
@@ -139,7 +142,9 @@ static bool read_bitmap32(struct bytes *b, struct rows *to)
         uint32_t base = (uint32_t)le(header + 4 * i, 2) << 16;
         uint64_t cardinality = le(header + 4 * i + 2, 2) + 1;
         bool run = runs && (run_flags[i / 8] >> (i % 8) & 1) != 0;
-        bool good = run ? read_runs(b, base, to) : cardinality > ARRAY_MAX ? read_bits(b, base, to) : read_array(b, base, cardinality, to);
+        bool good = run                       ? read_runs(b, base, to)
+                    : cardinality > ARRAY_MAX ? read_bits(b, base, to)
+                                              : read_array(b, base, cardinality, to);
         if (!good) {
             return false;
         }
@@ -232,11 +237,14 @@ static char *relative_name(const char *text)
     if (n < 20 || !z85_decode(text + n - 20, 20, u)) {
         return NULL;
     }
-    return trib_asprintf("%.*s%sdeletion_vector_%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x.bin", (int)(n - 20), text,
-                         n > 20 ? "/" : "", u[0], u[1], u[2], u[3], u[4], u[5], u[6], u[7], u[8], u[9], u[10], u[11], u[12], u[13], u[14], u[15]);
+    return trib_asprintf(
+        "%.*s%sdeletion_vector_%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x.bin", (int)(n - 20),
+        text, n > 20 ? "/" : "", u[0], u[1], u[2], u[3], u[4], u[5], u[6], u[7], u[8], u[9], u[10], u[11], u[12], u[13],
+        u[14], u[15]);
 }
 
-static int read_range(const struct trib_delta *t, const struct trib_dv *dv, int64_t offset, int64_t n, struct trib_buf *to, struct trib_err *err)
+static int read_range(const struct trib_delta *t, const struct trib_dv *dv, int64_t offset, int64_t n,
+                      struct trib_buf *to, struct trib_err *err)
 {
     if (dv->storage == 'u') {
         TRIB_CLEANUP(trib_cleanup_free) char *name = relative_name(dv->text);
@@ -248,7 +256,8 @@ static int read_range(const struct trib_delta *t, const struct trib_dv *dv, int6
     }
     TRIB_CLEANUP(trib_cleanup_free) char *path = trib_delta_path_decode(dv->text);
     if (*path != '/') {
-        return trib_err_set(err, TRIB_E_UNSUPPORTED, "the deletion vector %s lies in another store than the table", dv->text);
+        return trib_err_set(err, TRIB_E_UNSUPPORTED, "the deletion vector %s lies in another store than the table",
+                            dv->text);
     }
     /* An absolute path is outside our store: open its folder as one. */
     char *slash = strrchr(path, '/');
@@ -286,7 +295,8 @@ static int load_file(const struct trib_delta *t, const struct trib_dv *dv, struc
     return 0;
 }
 
-int trib_dv_load(const struct trib_delta *t, const struct trib_dv *dv, uint64_t **ret, size_t *ret_n, struct trib_err *err)
+int trib_dv_load(const struct trib_delta *t, const struct trib_dv *dv, uint64_t **ret, size_t *ret_n,
+                 struct trib_err *err)
 {
     TRIB_CLEANUP(trib_buf_free) struct trib_buf b;
     trib_buf_init(&b, (size_t)INT32_MAX + 16);

@@ -7,13 +7,13 @@
 
 #include "delta/internal.h"
 
-static const char *const readable[] = {"columnMapping", "deletionVectors", "timestampNtz", "v2Checkpoint", "vacuumProtocolCheck",
-                                       "typeWidening",  "typeWidening-preview"};
+static const char *const readable[] = {"columnMapping",       "deletionVectors", "timestampNtz",        "v2Checkpoint",
+                                       "vacuumProtocolCheck", "typeWidening",    "typeWidening-preview"};
 /* Writers of these have nothing to do for appends and whole-file removals, or their condition is checked below. */
-static const char *const writable[] = {"appendOnly",      "invariants",       "checkConstraints", "changeDataFeed",
-                                       "generatedColumns", "identityColumns", "deletionVectors",  "domainMetadata",
-                                       "columnMapping",   "timestampNtz",     "v2Checkpoint",     "vacuumProtocolCheck",
-                                       "checkpointProtection", "inCommitTimestamp"};
+static const char *const writable[] = {
+    "appendOnly",      "invariants",          "checkConstraints",     "changeDataFeed",   "generatedColumns",
+    "identityColumns", "deletionVectors",     "domainMetadata",       "columnMapping",    "timestampNtz",
+    "v2Checkpoint",    "vacuumProtocolCheck", "checkpointProtection", "inCommitTimestamp"};
 
 static bool listed(const char *const *list, size_t n, const char *name)
 {
@@ -28,12 +28,14 @@ static bool listed(const char *const *list, size_t n, const char *name)
 int trib_delta_can_read(const struct trib_protocol *p, const char *table, struct trib_err *err)
 {
     if (p->reader > 3) {
-        return trib_err_set(err, TRIB_E_UNSUPPORTED, "%s cannot be read: it needs reader version %d, this program knows 1 to 3", table,
+        return trib_err_set(err, TRIB_E_UNSUPPORTED,
+                            "%s cannot be read: it needs reader version %d, this program knows 1 to 3", table,
                             p->reader);
     }
     for (char **f = p->reader_features; p->reader == 3 && f != NULL && *f != NULL; f++) {
         if (!listed(readable, sizeof readable / sizeof *readable, *f)) {
-            return trib_err_set(err, TRIB_E_UNSUPPORTED, "%s cannot be read: reader feature '%s' is not supported", table, *f);
+            return trib_err_set(err, TRIB_E_UNSUPPORTED, "%s cannot be read: reader feature '%s' is not supported",
+                                table, *f);
         }
     }
     return 0;
@@ -51,7 +53,9 @@ enum trib_mapping trib_delta_mapping(const struct trib_snapshot *s)
     if (v == NULL || s->protocol.reader < 2) {
         return TRIB_MAPPING_NONE;
     }
-    return strcasecmp(v, "name") == 0 ? TRIB_MAPPING_NAME : strcasecmp(v, "id") == 0 ? TRIB_MAPPING_ID : TRIB_MAPPING_NONE;
+    return strcasecmp(v, "name") == 0 ? TRIB_MAPPING_NAME
+           : strcasecmp(v, "id") == 0 ? TRIB_MAPPING_ID
+                                      : TRIB_MAPPING_NONE;
 }
 
 /* Does any field carry metadata whose key begins so? */
@@ -109,16 +113,19 @@ int trib_delta_can_write(const struct trib_snapshot *s, const char *table, struc
 {
     const struct trib_protocol *p = &s->protocol;
     if (p->writer > 7) {
-        return trib_err_set(err, TRIB_E_UNSUPPORTED, "%s cannot be written: it needs writer version %d, this program knows 1 to 7", table,
+        return trib_err_set(err, TRIB_E_UNSUPPORTED,
+                            "%s cannot be written: it needs writer version %d, this program knows 1 to 7", table,
                             p->writer);
     }
     for (char **f = p->writer_features; p->writer == 7 && f != NULL && *f != NULL; f++) {
         if (!listed(writable, sizeof writable / sizeof *writable, *f)) {
-            return trib_err_set(err, TRIB_E_UNSUPPORTED, "%s cannot be written: writer feature '%s' is not supported", table, *f);
+            return trib_err_set(err, TRIB_E_UNSUPPORTED, "%s cannot be written: writer feature '%s' is not supported",
+                                table, *f);
         }
     }
     const char *name = active(s);
-    return name == NULL ? 0
-                        : trib_err_set(err, TRIB_E_UNSUPPORTED, "%s cannot be written: it uses writer feature '%s', which is not supported",
-                                       table, name);
+    return name == NULL
+               ? 0
+               : trib_err_set(err, TRIB_E_UNSUPPORTED,
+                              "%s cannot be written: it uses writer feature '%s', which is not supported", table, name);
 }

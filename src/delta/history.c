@@ -16,7 +16,9 @@ static const struct trib_info *info_of(const struct trib_actions *a)
 
 static int64_t time_of(const struct trib_info *info, const struct trib_log_commit *c)
 {
-    return info != NULL && info->in_commit_ms >= 0 ? info->in_commit_ms : info != NULL && info->timestamp_ms >= 0 ? info->timestamp_ms : c->mtime_us / 1000;
+    return info != NULL && info->in_commit_ms >= 0   ? info->in_commit_ms
+           : info != NULL && info->timestamp_ms >= 0 ? info->timestamp_ms
+                                                     : c->mtime_us / 1000;
 }
 
 int trib_delta_version_at(const struct trib_delta *t, int64_t us, int64_t *ret, struct trib_err *err)
@@ -37,7 +39,8 @@ int trib_delta_version_at(const struct trib_delta *t, int64_t us, int64_t *ret, 
             return 0;
         }
     }
-    return trib_err_set(err, TRIB_E_NOT_FOUND, "%s: its log begins after that time, with version %" PRId64, name, l.commits[0].version);
+    return trib_err_set(err, TRIB_E_NOT_FOUND, "%s: its log begins after that time, with version %" PRId64, name,
+                        l.commits[0].version);
 }
 
 static void adds_free(struct trib_add *adds, size_t n)
@@ -79,7 +82,8 @@ int trib_delta_changes(const struct trib_delta *t, int64_t from, int64_t to, str
 
 static char *take_text(const char *s) { return trib_strdup(s == NULL ? "" : s); }
 
-int trib_delta_history(const struct trib_delta *t, size_t limit, struct trib_commit_info **ret, size_t *ret_n, struct trib_err *err)
+int trib_delta_history(const struct trib_delta *t, size_t limit, struct trib_commit_info **ret, size_t *ret_n,
+                       struct trib_err *err)
 {
     TRIB_CLEANUP(trib_log_listing_free) struct trib_log_listing l = {0};
     TRIB_TRY(trib_log_list(t, 0, &l, err));

@@ -76,7 +76,8 @@ struct trib_actions {
 };
 void trib_actions_free(struct trib_actions *a);
 /* All lines of a commit or a JSON checkpoint; appends. name: for messages. An empty text is an error. */
-TRIB_CHECKED int trib_actions_parse(struct trib_view text, const char *name, struct trib_actions *to, struct trib_err *err);
+TRIB_CHECKED int trib_actions_parse(struct trib_view text, const char *name, struct trib_actions *to,
+                                    struct trib_err *err);
 
 /* numRecords of statistics; -1: unknown. */
 int64_t trib_stats_rows(const char *stats);
@@ -84,7 +85,7 @@ int64_t trib_stats_rows(const char *stats);
 void trib_kvs_free(struct trib_kv *kv, size_t n);
 struct trib_kv *trib_kvs_copy(const struct trib_kv *kv, size_t n);
 char **trib_texts_copy(const char *const *p, size_t n); /* n + 1 long, NULL at the end */
-void trib_texts_free(char **p);                        /* NULL-terminated or NULL */
+void trib_texts_free(char **p);                         /* NULL-terminated or NULL */
 void trib_metadata_free(struct trib_metadata *m);
 void trib_protocol_free(struct trib_protocol *p);
 struct trib_protocol trib_protocol_copy(const struct trib_protocol *p);
@@ -119,7 +120,12 @@ bool trib_snapshot_flag(const struct trib_snapshot *s, const char *key); /* a pr
 struct trib_log_commit {
     int64_t version, size, mtime_us;
 };
-enum trib_checkpoint_kind { TRIB_CHECKPOINT_CLASSIC, TRIB_CHECKPOINT_PARTS, TRIB_CHECKPOINT_V2_PARQUET, TRIB_CHECKPOINT_V2_JSON };
+enum trib_checkpoint_kind {
+    TRIB_CHECKPOINT_CLASSIC,
+    TRIB_CHECKPOINT_PARTS,
+    TRIB_CHECKPOINT_V2_PARQUET,
+    TRIB_CHECKPOINT_V2_JSON
+};
 struct trib_log_checkpoint {
     int64_t version, size;
     enum trib_checkpoint_kind kind;
@@ -134,23 +140,27 @@ struct trib_log_listing {
 };
 void trib_log_listing_free(struct trib_log_listing *l);
 /* Objects of versions from `from` on. */
-TRIB_CHECKED int trib_log_list(const struct trib_delta *t, int64_t from, struct trib_log_listing *ret, struct trib_err *err);
+TRIB_CHECKED int trib_log_list(const struct trib_delta *t, int64_t from, struct trib_log_listing *ret,
+                               struct trib_err *err);
 /* The version that _last_checkpoint names, or -1: only a hint. */
 int64_t trib_log_hint(const struct trib_delta *t);
 /* Parses one commit; appends. NOT_FOUND when it is not there. */
-TRIB_CHECKED int trib_log_read_commit(const struct trib_delta *t, int64_t version, struct trib_actions *to, struct trib_err *err);
+TRIB_CHECKED int trib_log_read_commit(const struct trib_delta *t, int64_t version, struct trib_actions *to,
+                                      struct trib_err *err);
 
 /* --- checkpoints (checkpoint.c) ---------------------------------------------------------------------------------- */
 
 /* The row type of a checkpoint. reading: with the columns that only reading needs. */
 void trib_checkpoint_type(bool reading, struct trib_type *ret);
 /* Reads all of it into *to (appends). */
-TRIB_CHECKED int trib_checkpoint_read(const struct trib_delta *t, const struct trib_log_checkpoint *c, struct trib_actions *to, struct trib_err *err);
+TRIB_CHECKED int trib_checkpoint_read(const struct trib_delta *t, const struct trib_log_checkpoint *c,
+                                      struct trib_actions *to, struct trib_err *err);
 
 /* --- deletion vectors (dv.c) ------------------------------------------------------------------------------------- */
 
 /* Positions of the rows left out, ascending. [out] free(). */
-TRIB_CHECKED int trib_dv_load(const struct trib_delta *t, const struct trib_dv *dv, uint64_t **ret, size_t *ret_n, struct trib_err *err);
+TRIB_CHECKED int trib_dv_load(const struct trib_delta *t, const struct trib_dv *dv, uint64_t **ret, size_t *ret_n,
+                              struct trib_err *err);
 bool trib_dv_same(const struct trib_dv *a, const struct trib_dv *b);
 struct trib_dv *trib_dv_copy(const struct trib_dv *dv);
 void trib_dv_free(struct trib_dv *dv);

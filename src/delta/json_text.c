@@ -281,7 +281,7 @@ int trib_jsontext_open(struct trib_jsontext *j, char bracket, struct trib_err *e
 }
 
 int trib_jsontext_next(struct trib_jsontext *j, char bracket, bool *first, struct trib_buf *key, bool *more,
-                   struct trib_err *err)
+                       struct trib_err *err)
 {
     char close = bracket == '{' ? '}' : ']';
     if (trib_jsontext_peek(j) == close) {

@@ -38,7 +38,8 @@ TRIB_CHECKED int trib_jsontext_string(struct trib_jsontext *j, struct trib_buf *
  * closing bracket, and for an object the member's name (into *key) and the colon.
  */
 TRIB_CHECKED int trib_jsontext_open(struct trib_jsontext *j, char bracket, struct trib_err *err);
-TRIB_CHECKED int trib_jsontext_next(struct trib_jsontext *j, char bracket, bool *first, struct trib_buf *key, bool *more, struct trib_err *err);
+TRIB_CHECKED int trib_jsontext_next(struct trib_jsontext *j, char bracket, bool *first, struct trib_buf *key,
+                                    bool *more, struct trib_err *err);
 /* Only white space is left. */
 TRIB_CHECKED int trib_jsontext_end(struct trib_jsontext *j, struct trib_err *err);
 

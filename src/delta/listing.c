@@ -54,7 +54,8 @@ struct gather {
     size_t prefix; /* length of "<table>/_delta_log/" */
 };
 
-static struct trib_log_checkpoint *add_checkpoint(struct trib_log_listing *l, int64_t version, enum trib_checkpoint_kind kind, size_t n_parts)
+static struct trib_log_checkpoint *add_checkpoint(struct trib_log_listing *l, int64_t version,
+                                                  enum trib_checkpoint_kind kind, size_t n_parts)
 {
     TRIB_GROW(l->checkpoints, l->cap_checkpoints, l->n_checkpoints + 1);
     struct trib_log_checkpoint *c = &l->checkpoints[l->n_checkpoints++];
@@ -64,7 +65,8 @@ static struct trib_log_checkpoint *add_checkpoint(struct trib_log_listing *l, in
 }
 
 /* "0000000001.0000000003.parquet": part 1 of 3. Objects come sorted, but parts of two attempts may be mixed. */
-static void add_part(struct trib_log_listing *l, int64_t version, const char *rest, const struct trib_object *o, const char *name)
+static void add_part(struct trib_log_listing *l, int64_t version, const char *rest, const struct trib_object *o,
+                     const char *name)
 {
     enum { MAX_PARTS = 100000 };
     int64_t part = number(rest, 10), parts = rest[10] == '.' ? number(rest + 11, 10) : -1;
@@ -86,7 +88,8 @@ static void add_part(struct trib_log_listing *l, int64_t version, const char *re
     }
 }
 
-static void gather_checkpoint(struct trib_log_listing *l, int64_t version, const char *rest, const struct trib_object *o, const char *name)
+static void gather_checkpoint(struct trib_log_listing *l, int64_t version, const char *rest,
+                              const struct trib_object *o, const char *name)
 {
     size_t n = strlen(rest);
     enum trib_checkpoint_kind kind;

@@ -12,10 +12,10 @@ static const struct {
     const char *name;
     enum trib_type_id id;
 } primitives[] = {
-    {"string", TRIB_T_STRING},   {"long", TRIB_T_LONG},       {"integer", TRIB_T_INT},
-    {"short", TRIB_T_SHORT},     {"byte", TRIB_T_BYTE},       {"float", TRIB_T_FLOAT},
-    {"double", TRIB_T_DOUBLE},   {"boolean", TRIB_T_BOOLEAN}, {"binary", TRIB_T_BINARY},
-    {"date", TRIB_T_DATE},       {"timestamp", TRIB_T_TIMESTAMP}, {"timestamp_ntz", TRIB_T_TIMESTAMP_NTZ},
+    {"string", TRIB_T_STRING}, {"long", TRIB_T_LONG},           {"integer", TRIB_T_INT},
+    {"short", TRIB_T_SHORT},   {"byte", TRIB_T_BYTE},           {"float", TRIB_T_FLOAT},
+    {"double", TRIB_T_DOUBLE}, {"boolean", TRIB_T_BOOLEAN},     {"binary", TRIB_T_BINARY},
+    {"date", TRIB_T_DATE},     {"timestamp", TRIB_T_TIMESTAMP}, {"timestamp_ntz", TRIB_T_TIMESTAMP_NTZ},
 };
 enum { N_PRIMITIVES = sizeof primitives / sizeof *primitives };
 
@@ -138,7 +138,8 @@ static int parse_bool(struct parser *p, bool *ret, struct trib_err *err)
     struct trib_view v;
     TRIB_TRY(trib_jsontext_skip(&p->j, &v, err));
     if (!trib_view_is(v, "true") && !trib_view_is(v, "false")) {
-        return trib_err_set(err, TRIB_E_DATA, "%s: true or false expected, found %.*s", p->j.what, (int)(v.n < 40 ? v.n : 40), v.p);
+        return trib_err_set(err, TRIB_E_DATA, "%s: true or false expected, found %.*s", p->j.what,
+                            (int)(v.n < 40 ? v.n : 40), v.p);
     }
     *ret = v.p[0] == 't';
     return 0;

@@ -95,7 +95,10 @@ static void rename_value(const struct trib_type *t, const char *from, int depth,
         TRIB_CLEANUP(trib_cleanup_free) char *key = trib_asprintf("%s.\"key\"", var);
         TRIB_CLEANUP(trib_cleanup_free) char *value = trib_asprintf("%s.\"value\"", var);
         /* map_from_entries makes an empty map of a null one */
-        trib_buf_addf(to, "CASE WHEN %s IS NULL THEN NULL ELSE map_from_entries(list_transform(map_entries(%s), lambda %s: {'key': ", from, from, var);
+        trib_buf_addf(
+            to,
+            "CASE WHEN %s IS NULL THEN NULL ELSE map_from_entries(list_transform(map_entries(%s), lambda %s: {'key': ",
+            from, from, var);
         rename_value(&t->fields[0].type, key, depth + 1, to);
         trib_buf_adds(to, ", 'value': ");
         rename_value(&t->fields[1].type, value, depth + 1, to);
@@ -177,7 +180,8 @@ static int fill_vectors(void *ctx, struct trib_chunk *chunk, struct trib_err *er
 }
 
 /* The positions go into a Parquet file in the scratch folder, so that the SQL can be run at any time, any number of times. */
-static int write_vectors(const struct trib_delta *t, const struct trib_add *adds, size_t n, char **ret_path, struct trib_err *err)
+static int write_vectors(const struct trib_delta *t, const struct trib_add *adds, size_t n, char **ret_path,
+                         struct trib_err *err)
 {
     if (t->scratch == NULL) {
         return trib_err_set(err, TRIB_E_INTERNAL, "reading deletion vectors needs a scratch folder");
@@ -202,8 +206,8 @@ static int write_vectors(const struct trib_delta *t, const struct trib_add *adds
 
 static void leave_out(const char *inner, const char *vectors_path, bool with_position, struct trib_buf *to)
 {
-    trib_buf_addf(to, "SELECT * %sFROM (%s) b WHERE NOT EXISTS (SELECT 1 FROM read_parquet(", with_position ? "" : "EXCLUDE (\"_file\", \"_pos\") ",
-                  inner);
+    trib_buf_addf(to, "SELECT * %sFROM (%s) b WHERE NOT EXISTS (SELECT 1 FROM read_parquet(",
+                  with_position ? "" : "EXCLUDE (\"_file\", \"_pos\") ", inner);
     trib_sql_literal(to, trib_view_of(vectors_path));
     trib_buf_adds(to, ") d WHERE d.f = b.\"_file\" AND d.p = b.\"_pos\")");
 }
@@ -229,8 +233,9 @@ static void inputs_free(struct inputs *in)
     free(in->values);
 }
 
-static int make_inputs(const struct trib_delta *t, const struct trib_snapshot *s, const struct trib_type *physical, char *const *columns,
-                       const struct trib_add *adds, size_t n, struct inputs *in, struct trib_err *err)
+static int make_inputs(const struct trib_delta *t, const struct trib_snapshot *s, const struct trib_type *physical,
+                       char *const *columns, const struct trib_add *adds, size_t n, struct inputs *in,
+                       struct trib_err *err)
 {
     in->files = trib_calloc(n, sizeof *in->files);
     in->values = trib_calloc(n, sizeof *in->values);
@@ -281,8 +286,9 @@ static bool any_vector(const struct trib_add *adds, size_t n)
 }
 
 /* In order: rows of the files, rows left out, columns renamed. */
-static int build(const struct trib_delta *t, const struct trib_snapshot *s, const struct trib_type *physical, char *const *columns,
-                 const struct trib_add *adds, size_t n, bool with_position, struct trib_buf *sql, struct trib_err *err)
+static int build(const struct trib_delta *t, const struct trib_snapshot *s, const struct trib_type *physical,
+                 char *const *columns, const struct trib_add *adds, size_t n, bool with_position, struct trib_buf *sql,
+                 struct trib_err *err)
 {
     TRIB_CLEANUP(inputs_free) struct inputs in = {0};
     TRIB_TRY(make_inputs(t, s, physical, columns, adds, n, &in, err));
@@ -311,8 +317,8 @@ static int build(const struct trib_delta *t, const struct trib_snapshot *s, cons
     return trib_buf_check(sql, "the SQL that reads a table", err);
 }
 
-int trib_delta_select(const struct trib_delta *t, const struct trib_snapshot *s, const struct trib_add *adds, size_t n, bool with_position,
-                      struct trib_buf *sql, struct trib_err *err)
+int trib_delta_select(const struct trib_delta *t, const struct trib_snapshot *s, const struct trib_add *adds, size_t n,
+                      bool with_position, struct trib_buf *sql, struct trib_err *err)
 {
     bool mapped = trib_delta_mapping(s) != TRIB_MAPPING_NONE;
     struct trib_type physical;

@@ -159,7 +159,8 @@ static int64_t commit_time(const struct trib_delta *t, const struct trib_log_com
 }
 
 /* Replays from this checkpoint (NULL: from version 0) to the target. */
-static int replay(const struct plan *p, const struct trib_log_checkpoint *c, struct trib_log_state *state, struct trib_snapshot *ret, struct trib_err *err)
+static int replay(const struct plan *p, const struct trib_log_checkpoint *c, struct trib_log_state *state,
+                  struct trib_snapshot *ret, struct trib_err *err)
 {
     int64_t from = c == NULL ? -1 : c->version;
     if (c != NULL) {
@@ -205,7 +206,9 @@ static int finish(const struct plan *p, struct trib_log_state *state, struct tri
     const struct trib_protocol *protocol = trib_log_state_protocol(state);
     if (m == NULL || protocol == NULL) {
         TRIB_CLEANUP(trib_cleanup_free) char *name = trib_delta_name(p->t);
-        return trib_err_set(err, TRIB_E_DATA, "%s, version %" PRId64 ": the log has no %s action: the table is damaged; restore its _delta_log",
+        return trib_err_set(err, TRIB_E_DATA,
+                            "%s, version %" PRId64
+                            ": the log has no %s action: the table is damaged; restore its _delta_log",
                             name, p->target, protocol == NULL ? "protocol" : "metaData");
     }
     TRIB_TRY(set_head(p->t, m, protocol, ret, err));
@@ -213,7 +216,8 @@ static int finish(const struct plan *p, struct trib_log_state *state, struct tri
     return 0;
 }
 
-static int try_from(const struct plan *p, const struct trib_log_checkpoint *c, struct trib_snapshot *ret, struct trib_err *err)
+static int try_from(const struct plan *p, const struct trib_log_checkpoint *c, struct trib_snapshot *ret,
+                    struct trib_err *err)
 {
     struct trib_log_state *state = trib_log_state_new();
     struct trib_snapshot s = {.version = -1, .checkpoint_version = -1};
@@ -236,16 +240,20 @@ static int no_such_version(const struct plan *p, int64_t version, struct trib_er
     TRIB_CLEANUP(trib_cleanup_free) char *name = trib_delta_name(p->t);
     int64_t newest = l->n_commits > 0 ? l->commits[l->n_commits - 1].version : -1;
     if (newest >= 0 && version > newest) {
-        return trib_err_set(err, TRIB_E_NOT_FOUND, "%s has no version %" PRId64 ": the newest is %" PRId64, name, version, newest);
+        return trib_err_set(err, TRIB_E_NOT_FOUND, "%s has no version %" PRId64 ": the newest is %" PRId64, name,
+                            version, newest);
     }
-    return trib_err_set(err, TRIB_E_NOT_FOUND, "%s: version %" PRId64 " can no longer be read: older parts of the log were cleaned up", name,
+    return trib_err_set(err, TRIB_E_NOT_FOUND,
+                        "%s: version %" PRId64 " can no longer be read: older parts of the log were cleaned up", name,
                         version);
 }
 
 static int broken_log(const struct plan *p, int64_t missing, struct trib_err *err)
 {
     TRIB_CLEANUP(trib_cleanup_free) char *name = trib_delta_name(p->t);
-    return trib_err_set(err, TRIB_E_DATA, "%s/_delta_log: commit %020" PRId64 ".json is missing, and no checkpoint stands in for it: restore it",
+    return trib_err_set(err, TRIB_E_DATA,
+                        "%s/_delta_log: commit %020" PRId64
+                        ".json is missing, and no checkpoint stands in for it: restore it",
                         name, missing);
 }
 
@@ -288,7 +296,8 @@ static int load_from(struct plan *p, bool full, bool exact, struct trib_snapshot
     return exact ? no_such_version(p, p->target, err) : broken_log(p, missing, err);
 }
 
-static int load_listing(const struct trib_delta *t, int64_t from, int64_t version, struct trib_snapshot *ret, struct trib_err *err)
+static int load_listing(const struct trib_delta *t, int64_t from, int64_t version, struct trib_snapshot *ret,
+                        struct trib_err *err)
 {
     TRIB_CLEANUP(trib_log_listing_free) struct trib_log_listing l = {0};
     TRIB_TRY(trib_log_list(t, from, &l, err));
@@ -348,7 +357,8 @@ static void news_free(struct news *n)
     free(n->commits);
 }
 
-static int read_news(const struct trib_delta *t, const struct trib_log_listing *l, int64_t version, struct news *n, struct trib_err *err)
+static int read_news(const struct trib_delta *t, const struct trib_log_listing *l, int64_t version, struct news *n,
+                     struct trib_err *err)
 {
     n->commits = trib_calloc(l->n_commits, sizeof *n->commits);
     for (size_t i = 0; i < l->n_commits; i++) {

@@ -59,7 +59,8 @@ static uint64_t hash_of(const struct trib_add *a)
 {
     uint64_t h = XXH3_64bits(a->path, strlen(a->path));
     if (a->dv != NULL) {
-        h ^= XXH3_64bits_withSeed(a->dv->text, strlen(a->dv->text), (uint64_t)a->dv->offset + (unsigned char)a->dv->storage);
+        h ^= XXH3_64bits_withSeed(a->dv->text, strlen(a->dv->text),
+                                  (uint64_t)a->dv->offset + (unsigned char)a->dv->storage);
     }
     return h;
 }
@@ -177,7 +178,8 @@ void trib_log_state_take(struct trib_log_state *s, struct trib_snapshot *from)
         put_file(s, (struct file){.a = from->adds[i]});
     }
     for (size_t i = 0; i < from->n_removes; i++) {
-        put_file(s, (struct file){.a = from->removes[i].file, .deleted_ms = from->removes[i].deleted_ms, .removed = true});
+        put_file(s,
+                 (struct file){.a = from->removes[i].file, .deleted_ms = from->removes[i].deleted_ms, .removed = true});
     }
     for (size_t i = 0; i < from->n_txns; i++) {
         put_txn(s, from->txns[i]);

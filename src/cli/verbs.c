@@ -6,6 +6,8 @@
 static const struct trib_verb *const verbs[] = {
     &trib_verb_init,
     &trib_verb_validate,
+    &trib_verb_query,
+    &trib_verb_history,
     &trib_verb_schema,
     &trib_verb_simulate,
     &trib_verb_completions,
@@ -15,7 +17,7 @@ static const struct trib_verb *const verbs[] = {
 
 const char *const trib_verbs_later[] = {
     "plan", "doctor", "capture", "backfill", "top", "verify", "quarantine", "pause", "resume", "resync", "optimize", "vacuum",
-    "forget", "handover", "index", "generate", "register", "run", "ingest", "merge", "marts", "status", "query", "history", NULL,
+    "forget", "handover", "index", "generate", "register", "run", "ingest", "merge", "marts", "status", NULL,
 };
 
 const struct trib_verb *const *trib_verbs_table(size_t *ret_n)

@@ -6,6 +6,8 @@
 
 extern const struct trib_verb trib_verb_init;
 extern const struct trib_verb trib_verb_validate;
+extern const struct trib_verb trib_verb_query;
+extern const struct trib_verb trib_verb_history;
 extern const struct trib_verb trib_verb_schema;
 extern const struct trib_verb trib_verb_simulate;
 extern const struct trib_verb trib_verb_completions;

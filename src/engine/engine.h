@@ -49,6 +49,8 @@ void trib_result_free(struct trib_result *r);
 TRIB_CHECKED int trib_query_type(struct trib_conn *c, const char *sql, struct trib_type *ret, char **ret_sql, struct trib_err *err);
 /* 0 when sql is one statement that only reads, and binds; USAGE when it is several, writes, or has parameters; else the engine's error. */
 TRIB_CHECKED int trib_query_reads(struct trib_conn *c, const char *sql, struct trib_err *err);
+/* What can be told of that from the text alone. */
+TRIB_CHECKED int trib_query_begins(const char *sql, struct trib_err *err);
 /* Conveniences over one row: the single BIGINT of a query; NULL gives `otherwise`. */
 TRIB_CHECKED int trib_query_i64(struct trib_conn *c, const char *sql, int64_t otherwise, int64_t *ret, struct trib_err *err);
 

@@ -171,7 +171,7 @@ static bool begins_as_reader(struct trib_view sql)
     return false;
 }
 
-int trib_query_reads(struct trib_conn *c, const char *sql, struct trib_err *err)
+int trib_query_begins(const char *sql, struct trib_err *err)
 {
     struct trib_view text = trib_view_of(sql);
     size_t statements;
@@ -183,6 +183,12 @@ int trib_query_reads(struct trib_conn *c, const char *sql, struct trib_err *err)
         return trib_err_set(err, TRIB_E_USAGE, "only a statement that reads may run here (SELECT, WITH, FROM, VALUES, DESCRIBE, SUMMARIZE, EXPLAIN): %.*s",
                             (int)(end > 80 ? 80 : end), sql);
     }
+    return 0;
+}
+
+int trib_query_reads(struct trib_conn *c, const char *sql, struct trib_err *err)
+{
+    TRIB_TRY(trib_query_begins(sql, err));
     duckdb_prepared_statement stmt;
     TRIB_TRY(prepare(c, sql, &stmt, err));
     duckdb_statement_type kind = duckdb_prepared_statement_type(stmt);

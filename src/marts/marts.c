@@ -173,6 +173,12 @@ int trib_mart_step(struct trib_mart *m, int64_t now_us, struct trib_step *ret, s
         trib_err_clear(err);
         return 0;
     }
+    if (rc == TRIB_E_USAGE) { /* the text of the mart is configuration */
+        rc = TRIB_E_CONFIG;
+        if (err != NULL) {
+            err->code = TRIB_E_CONFIG;
+        }
+    }
     struct trib_snapshot s = {.version = -1};
     if (rc == 0) {
         rc = trib_delta_load(&m->gold, -1, &s, err);

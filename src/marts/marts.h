@@ -28,7 +28,9 @@ void trib_mart_free(struct trib_mart *m);
 TRIB_CHECKED int trib_mart_step(struct trib_mart *m, int64_t now_us, struct trib_step *ret, struct trib_err *err);
 
 /* Creates views for the catalogue's tables that the SQL text names (schemas silver, gold, …) and rewrites delta('PATH'[, version := N])
- * calls. ret_sql: the text to run. at: -1 newest, or a version (one table only: USAGE otherwise); at_us: -1, or a time for all. Shared by `query`. */
+ * calls. ret_sql: the text to run, one statement that reads, without semicolon. at_version: -1 newest, or a version (one table only: USAGE
+ * otherwise); at_us: -1, or a time for all. NOT_FOUND: a table that the text names has no version (at that time). USAGE: what is wrong
+ * with the text itself, an unknown table with the nearest one. Views are the engine's: one bind and its query at a time. */
 struct trib_sql_scope {
     const struct trib_env *env;
     struct trib_conn *conn;
@@ -39,5 +41,7 @@ struct trib_sql_scope {
 /* What was read, for positions. */
 struct trib_sql_input { size_t table; int64_t version; };
 TRIB_CHECKED int trib_sql_bind(const struct trib_sql_scope *scope, const char *sql, char **ret_sql, struct trib_sql_input **ret_inputs, size_t *ret_n, struct trib_err *err);
+/* Does the text name a table of the lake (so that a catalogue is needed)? */
+bool trib_sql_names_tables(const char *sql);
 
 #endif

@@ -162,7 +162,7 @@ int trib_merge_events(struct merge_run *r, const char *keys_of, struct trib_err 
         rc = trib_exec(r->m->conn, sql.p, err);
     }
     trib_buf_free(&sql);
-    return rc;
+    return rc == 0 && keys_of != NULL ? trib_merge_forget_late(r, err) : rc;
 }
 
 /* Images' digests of the tied events: tied_images (k…, seq, eid, f, p, rank, new_image, old_image). */

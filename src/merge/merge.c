@@ -33,6 +33,9 @@ static void reserve(struct trib_merge *m)
 
 int trib_merge_new(const struct trib_env *env, const struct trib_merge_opts *o, struct trib_merge **ret, struct trib_err *err)
 {
+    if (o->sequence_attribute != NULL) {
+        return trib_err_set(err, TRIB_E_CONFIG, "table %s: silver.sequence by an attribute is not in this version: leave it at `stream`", o->table);
+    }
     struct trib_merge *m = trib_calloc(1, sizeof *m);
     m->env = env;
     m->o = *o;
@@ -132,6 +135,7 @@ static int run(struct merge_run *r, struct trib_step *ret, struct trib_err *err)
     r->b_old = trib_type_find(&r->b.schema, "old_record") != NULL;
     TRIB_TRY(trib_merge_schema(r, err));
     TRIB_TRY(trib_merge_events(r, NULL, err));
+    TRIB_TRY(trib_merge_late(r, err));
     bool changed = false;
     TRIB_TRY(m->o.history ? trib_merge_history(r, &changed, err) : trib_merge_fold(r, &changed, err));
     return trib_merge_write(r, changed, ret, err);
@@ -153,6 +157,7 @@ int trib_merge_step(struct trib_merge *m, int64_t now_us, struct trib_step *ret,
     trib_type_free(&r.item);
     trib_type_free(&r.new_item);
     trib_type_free(&r.schema);
+    ret->late = r.late;
     if (rc != 0) {
         (void)trib_err_wrap(err, "merge %s into silver %s/%s", m->o.table, m->o.domain, m->o.silver);
     }

@@ -62,6 +62,10 @@ void trib_merge_key_list(const struct merge_run *r, const char *prefix, struct t
 TRIB_CHECKED int trib_merge_fold(struct merge_run *r, bool *ret_changed, struct trib_err *err);
 TRIB_CHECKED int trib_merge_history(struct merge_run *r, bool *ret_changed, struct trib_err *err);
 
+/* ---- late.c ------------------------------------------------------------------------------------------------------- */
+TRIB_CHECKED int trib_merge_late(struct merge_run *r, struct trib_err *err);
+TRIB_CHECKED int trib_merge_forget_late(struct merge_run *r, struct trib_err *err);
+
 /* ---- schema.c ---------------------------------------------------------------------------------------------------- */
 TRIB_CHECKED int trib_merge_schema(struct merge_run *r, struct trib_err *err);
 /* The target's own columns, in order, after the attributes. */

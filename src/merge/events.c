@@ -213,17 +213,26 @@ int trib_merge_ties(struct merge_run *r, struct trib_err *err)
         rc = trib_query_i64(c, "SELECT count(*) FROM tied", 0, &r->ties, err);
     }
     if (rc == 0 && r->ties > 0 && (rc = tie_images(r, err)) == 0) {
-        /* The one image that occurs once more as new than as old, else the highest digest of op and image; then the id, so
-         * that equal events under two ids have one winner too. */
+        /*
+         * The one image that occurs once more as new than as old. An INSERT's old image is "none": so of a delete and a new
+         * insert the insert wins. Where that leaves a circle (insert and delete of one image), INSERTs do not count as old: the
+         * delete wins (docs/decisions/0007). Else the highest digest of op and image; then the id, so that equal events
+         * under two ids have one winner too.
+         */
+        const char *k = keys.p;
+        trib_buf_adds(&sql, "CREATE OR REPLACE TEMP TABLE won AS WITH ");
+        for (int circle = 0; circle < 2; circle++) {
+            trib_buf_addf(&sql,
+                          "n%d AS (SELECT %s, seq, image, sum(d) AS d FROM (SELECT %s, seq, new_image AS image, 1 AS d FROM tied_images UNION ALL "
+                          "SELECT %s, seq, old_image, -1 FROM tied_images WHERE old_image IS NOT NULL%s) GROUP BY ALL), "
+                          "one%d AS (SELECT %s, seq, min(image) AS image%d FROM n%d WHERE d = 1 GROUP BY ALL HAVING count(*) = 1)%s ",
+                          circle, k, k, k, circle ? " AND op <> 'INSERT'" : "", circle, k, circle, circle, circle ? "" : ",");
+        }
         trib_buf_addf(&sql,
-                      "CREATE OR REPLACE TEMP TABLE won AS WITH n AS (SELECT %s, seq, image, sum(d) AS d FROM ("
-                      "SELECT %s, seq, new_image AS image, 1 AS d FROM tied_images UNION ALL "
-                      "SELECT %s, seq, old_image, -1 FROM tied_images WHERE old_image IS NOT NULL) GROUP BY ALL), "
-                      "one AS (SELECT %s, seq, min(image) AS image FROM n WHERE d = 1 GROUP BY ALL HAVING count(*) = 1) "
-                      "SELECT %s, seq, arg_max(eid, struct_pack(a := one.image IS NOT NULL AND one.image = new_image, "
-                      "b := md5(op || ':' || new_image), c := eid)) AS eid FROM tied_images LEFT JOIN one USING (%s, seq) GROUP BY ALL; "
-                      "DELETE FROM ev USING won WHERE ",
-                      keys.p, keys.p, keys.p, keys.p, keys.p, keys.p);
+                      "SELECT %s, seq, arg_max(eid, struct_pack(a := coalesce(coalesce(image0, image1) = new_image, false), "
+                      "b := md5(op || ':' || new_image), c := eid)) AS eid FROM tied_images LEFT JOIN one0 USING (%s, seq) "
+                      "LEFT JOIN one1 USING (%s, seq) GROUP BY ALL; DELETE FROM ev USING won WHERE ",
+                      k, k, k);
         trib_merge_key_match(r, "ev", "won", &sql);
         trib_buf_adds(&sql, " AND ev.seq = won.seq AND ev.eid <> won.eid");
         rc = trib_buf_check(&sql, "statement", err);

@@ -107,8 +107,9 @@ static int real_copy(void *ctx, const char *from, const char *to, struct trib_er
  * what was not acknowledged is done again by the next life. */
 static _Noreturn void sync_failed(const char *path, int errnum)
 {
-    (void)fprintf(stderr, "tributary: fsync of %s failed: %s; stopping, since what reached the disk is unknown. "
-                          "Check the disk, then start again: nothing acknowledged is lost.\n",
+    (void)fprintf(stderr,
+                  "tributary: fsync of %s failed: %s; stopping, since what reached the disk is unknown. "
+                  "Check the disk, then start again: nothing acknowledged is lost.\n",
                   path, strerror(errnum));
     _exit(trib_code_exit(TRIB_E_IO));
 }

@@ -35,7 +35,9 @@ struct trib_fs {
     /* Reads n bytes from offset (-1: to the end), appends. */
     int (*read)(void *ctx, const char *path, int64_t offset, int64_t n, struct trib_buf *to, struct trib_err *err);
     /* Names in a directory, any order, without "." and "..". A non-zero result of fn stops and is passed on. */
-    int (*list)(void *ctx, const char *path, int (*fn)(void *fn_ctx, const char *name, bool is_dir, struct trib_err *err), void *fn_ctx, struct trib_err *err);
+    int (*list)(void *ctx, const char *path,
+                int (*fn)(void *fn_ctx, const char *name, bool is_dir, struct trib_err *err), void *fn_ctx,
+                struct trib_err *err);
 };
 extern const struct trib_fs trib_fs_real;
 
@@ -48,8 +50,10 @@ TRIB_CHECKED int trib_fs_mkdirs(const struct trib_fs *fs, const char *path, stru
  * Makes path appear whole and durable: write a temporary name beside it, sync, link (replace false: EXISTS when taken)
  * or rename, sync the directory. A crash leaves either nothing, the whole file, or a temporary that begins with '.'.
  */
-TRIB_CHECKED int trib_fs_publish(const struct trib_fs *fs, const char *path, struct trib_view data, bool replace, const char *unique, struct trib_err *err);
+TRIB_CHECKED int trib_fs_publish(const struct trib_fs *fs, const char *path, struct trib_view data, bool replace,
+                                 const char *unique, struct trib_err *err);
 /* The same for a file that exists already (moved in when on one file system, else copied): synced first. */
-TRIB_CHECKED int trib_fs_publish_file(const struct trib_fs *fs, const char *path, const char *from, const char *unique, struct trib_err *err);
+TRIB_CHECKED int trib_fs_publish_file(const struct trib_fs *fs, const char *path, const char *from, const char *unique,
+                                      struct trib_err *err);
 
 #endif

@@ -7,7 +7,6 @@
  */
 #include <assert.h>
 #include <pthread.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -21,8 +20,6 @@ struct file_store {
     struct trib_store base;
     const struct trib_fs *fs;
     char *root;
-    uint64_t nonce; /* our temporaries differ from those of every other process */
-    atomic_uint_fast64_t counter;
     pthread_mutex_t lock; /* the set below */
     /* Folders whose names this process has synced into their parents. A folder that is there may have been made by a
      * process that died before its sync, so that it could vanish with our acknowledged objects. */
@@ -38,7 +35,8 @@ static int check_key(const char *key, bool folder, struct trib_err *err)
     while (*p != '\0') {
         size_t n = strcspn(p, "/");
         if (n == 0 || (n == 1 && p[0] == '.') || (n == 2 && p[0] == '.' && p[1] == '.')) {
-            return trib_err_set(err, TRIB_E_USAGE, "\"%s\" is no key of a store: empty, \".\" and \"..\" components are not allowed", key);
+            return trib_err_set(err, TRIB_E_USAGE,
+                                "\"%s\" is no key of a store: empty, \".\" and \"..\" components are not allowed", key);
         }
         p += n;
         if (*p == '/') {
@@ -63,10 +61,11 @@ static char *path_of(const struct file_store *s, const char *key)
     return trib_asprintf("%s%s%s", s->root, n > 0 && s->root[n - 1] == '/' ? "" : "/", key);
 }
 
-static char *unique_name(struct file_store *s)
+/* Random each time: a number drawn once would be shared by forked processes, which then write into each other's file. */
+static char *unique_name(void)
 {
-    return trib_asprintf("%016llx%llx", (unsigned long long)s->nonce,
-                         (unsigned long long)atomic_fetch_add(&s->counter, 1));
+    return trib_asprintf("%016llx%016llx", (unsigned long long)trib_rng_u64(&trib_rng_real),
+                         (unsigned long long)trib_rng_u64(&trib_rng_real));
 }
 
 /* --- listing ----------------------------------------------------------------------------------------------------- */
@@ -146,7 +145,8 @@ static int list_entry(const struct listing *l, const char *key, int depth, struc
 static int list_folder(const struct listing *l, const char *prefix, int depth, struct trib_err *err)
 {
     if (depth > MAX_DEPTH) {
-        return trib_err_set(err, TRIB_E_LIMIT, "%s/%s: folders are nested more than %d deep (a symbolic link to a parent?)", l->s->root,
+        return trib_err_set(err, TRIB_E_LIMIT,
+                            "%s/%s: folders are nested more than %d deep (a symbolic link to a parent?)", l->s->root,
                             prefix, MAX_DEPTH);
     }
     TRIB_CLEANUP(trib_cleanup_free) char *path = path_of(l->s, prefix);
@@ -258,8 +258,10 @@ static int ensure_folder(struct file_store *s, const char *key, struct trib_err 
             up--;
         }
         TRIB_CLEANUP(trib_cleanup_free) char *part = trib_strndup(folder, up > 0 ? up - 1 : 0);
-        TRIB_CLEANUP(trib_cleanup_free) char *above =
-            n == 0 ? trib_fs_parent(s->root) : *part == '\0' ? trib_strdup(s->root) : path_of(s, part);
+        TRIB_CLEANUP(trib_cleanup_free)
+        char *above = n == 0          ? trib_fs_parent(s->root)
+                      : *part == '\0' ? trib_strdup(s->root)
+                                      : path_of(s, part);
         TRIB_TRY(s->fs->sync_dir(s->fs->ctx, above, err));
         if (n == 0) {
             break;
@@ -277,7 +279,7 @@ static int file_put(struct trib_store *base, const char *key, struct trib_view d
     TRIB_TRY(check_key(key, false, err));
     TRIB_TRY(ensure_folder(s, key, err));
     TRIB_CLEANUP(trib_cleanup_free) char *path = path_of(s, key);
-    TRIB_CLEANUP(trib_cleanup_free) char *unique = unique_name(s);
+    TRIB_CLEANUP(trib_cleanup_free) char *unique = unique_name();
     return trib_fs_publish(s->fs, path, data, !if_absent, unique, err);
 }
 
@@ -287,7 +289,7 @@ static int file_put_file(struct trib_store *base, const char *key, const char *l
     TRIB_TRY(check_key(key, false, err));
     TRIB_TRY(ensure_folder(s, key, err));
     TRIB_CLEANUP(trib_cleanup_free) char *path = path_of(s, key);
-    TRIB_CLEANUP(trib_cleanup_free) char *unique = unique_name(s);
+    TRIB_CLEANUP(trib_cleanup_free) char *unique = unique_name();
     return trib_fs_publish_file(s->fs, path, local_path, unique, err);
 }
 
@@ -343,7 +345,6 @@ int trib_store_open_file(const struct trib_fs *fs, const char *root, struct trib
     }
     s->root = trib_strndup(root, n);
     s->base.url = trib_asprintf("file://%s", s->root);
-    s->nonce = trib_rng_u64(&trib_rng_real);
     (void)pthread_mutex_init(&s->lock, NULL);
     *ret = &s->base;
     return 0;

@@ -50,7 +50,10 @@ void trib_store_free(struct trib_store *s)
 
 static int hex_digit(char c)
 {
-    return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+    return c >= '0' && c <= '9'   ? c - '0'
+           : c >= 'a' && c <= 'f' ? c - 'a' + 10
+           : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                  : -1;
 }
 
 /* A file URL's path is percent-encoded. [out] free(). */
@@ -77,7 +80,8 @@ int trib_store_open(const struct trib_fs *fs, const char *url, struct trib_store
         return trib_store_open_file(fs, url, ret, err);
     }
     if (strncmp(url, "file://", 7) != 0) {
-        return trib_err_set(err, TRIB_E_UNSUPPORTED, "%s: the store \"%.*s://\" is not supported yet; use a local path or file://", url,
+        return trib_err_set(err, TRIB_E_UNSUPPORTED,
+                            "%s: the store \"%.*s://\" is not supported yet; use a local path or file://", url,
                             (int)(colon - url), url);
     }
     const char *path = strncmp(url, "file://localhost/", 17) == 0 ? url + 16 : url + 7;

@@ -15,9 +15,9 @@
 #include "base/mem.h"
 
 struct trib_object {
-    const char *key;   /* [borrow] until the callback returns */
-    int64_t size;      /* stored bytes */
-    int64_t mtime_us;  /* modification time, µs */
+    const char *key;  /* [borrow] until the callback returns */
+    int64_t size;     /* stored bytes */
+    int64_t mtime_us; /* modification time, µs */
 };
 /* Return non-zero to stop the listing (the code is passed on). */
 typedef int (*trib_list_fn)(void *ctx, const struct trib_object *o, struct trib_err *err);
@@ -26,10 +26,12 @@ struct trib_store;
 struct trib_store_ops {
     /* All objects below prefix ("" or "a/b/"), recursively, in byte order of their keys, keys after `after` only (may be
      * NULL). Components that begin with `.` or `_` are skipped unless all is set. A missing prefix lists nothing. */
-    int (*list)(struct trib_store *s, const char *prefix, const char *after, bool all, trib_list_fn fn, void *ctx, struct trib_err *err);
+    int (*list)(struct trib_store *s, const char *prefix, const char *after, bool all, trib_list_fn fn, void *ctx,
+                struct trib_err *err);
     int (*head)(struct trib_store *s, const char *key, int64_t *ret_size, int64_t *ret_mtime_us, struct trib_err *err);
     /* n bytes from offset; fewer at the end of the object. Appends to *to. n = -1: all. */
-    int (*get)(struct trib_store *s, const char *key, int64_t offset, int64_t n, struct trib_buf *to, struct trib_err *err);
+    int (*get)(struct trib_store *s, const char *key, int64_t offset, int64_t n, struct trib_buf *to,
+               struct trib_err *err);
     /* Writes the whole object; if_absent: EXISTS when there is one already (never replaced). ambiguous is set in *err when
      * the outcome is unknown. */
     int (*put)(struct trib_store *s, const char *key, struct trib_view data, bool if_absent, struct trib_err *err);
@@ -47,17 +49,24 @@ struct trib_store {
 
 /* A folder of the local file system. Created on the first write, not before. root: any path. [out] trib_store_free. */
 struct trib_fs;
-TRIB_CHECKED int trib_store_open_file(const struct trib_fs *fs, const char *root, struct trib_store **ret, struct trib_err *err);
+TRIB_CHECKED int trib_store_open_file(const struct trib_fs *fs, const char *root, struct trib_store **ret,
+                                      struct trib_err *err);
 /* By URL: a plain path or file://; s3:// is refused by name until it comes. */
-TRIB_CHECKED int trib_store_open(const struct trib_fs *fs, const char *url, struct trib_store **ret, struct trib_err *err);
+TRIB_CHECKED int trib_store_open(const struct trib_fs *fs, const char *url, struct trib_store **ret,
+                                 struct trib_err *err);
 void trib_store_free(struct trib_store *s);
 
 /* Callers use these; they only dispatch. */
-TRIB_CHECKED int trib_store_list(struct trib_store *s, const char *prefix, const char *after, bool all, trib_list_fn fn, void *ctx, struct trib_err *err);
-TRIB_CHECKED int trib_store_head(struct trib_store *s, const char *key, int64_t *ret_size, int64_t *ret_mtime_us, struct trib_err *err);
-TRIB_CHECKED int trib_store_get(struct trib_store *s, const char *key, int64_t offset, int64_t n, struct trib_buf *to, struct trib_err *err);
-TRIB_CHECKED int trib_store_put(struct trib_store *s, const char *key, struct trib_view data, bool if_absent, struct trib_err *err);
-TRIB_CHECKED int trib_store_put_file(struct trib_store *s, const char *key, const char *local_path, struct trib_err *err);
+TRIB_CHECKED int trib_store_list(struct trib_store *s, const char *prefix, const char *after, bool all, trib_list_fn fn,
+                                 void *ctx, struct trib_err *err);
+TRIB_CHECKED int trib_store_head(struct trib_store *s, const char *key, int64_t *ret_size, int64_t *ret_mtime_us,
+                                 struct trib_err *err);
+TRIB_CHECKED int trib_store_get(struct trib_store *s, const char *key, int64_t offset, int64_t n, struct trib_buf *to,
+                                struct trib_err *err);
+TRIB_CHECKED int trib_store_put(struct trib_store *s, const char *key, struct trib_view data, bool if_absent,
+                                struct trib_err *err);
+TRIB_CHECKED int trib_store_put_file(struct trib_store *s, const char *key, const char *local_path,
+                                     struct trib_err *err);
 TRIB_CHECKED int trib_store_remove(struct trib_store *s, const char *key, struct trib_err *err);
 TRIB_CHECKED int trib_store_local(struct trib_store *s, const char *key, char **ret_path, struct trib_err *err);
 

@@ -38,8 +38,9 @@ static int compare(struct trib_conn *c, const char *ours, char **files, int n_fi
     const char *names[4] = {"ours", "theirs", "only ours", "only theirs"};
     for (int i = 0; i < 4; i++) {
         trib_buf_clear(&sql);
-        trib_buf_addf(&sql, "WITH ours AS (SELECT %s FROM (%s)), theirs AS (SELECT %s FROM (%s)) SELECT count(*) FROM (%s)", columns.p,
-                      ours, columns.p, theirs.p,
+        trib_buf_addf(&sql,
+                      "WITH ours AS (SELECT %s FROM (%s)), theirs AS (SELECT %s FROM (%s)) SELECT count(*) FROM (%s)",
+                      columns.p, ours, columns.p, theirs.p,
                       i == 0   ? "FROM ours"
                       : i == 1 ? "FROM theirs"
                       : i == 2 ? "FROM ours EXCEPT ALL FROM theirs"
@@ -50,7 +51,9 @@ static int compare(struct trib_conn *c, const char *ours, char **files, int n_fi
         printf("%s%lld %s", i > 0 ? ", " : "", (long long)counts[i], names[i]);
     }
     printf("\n");
-    return counts[2] == 0 && counts[3] == 0 && counts[0] == counts[1] ? 0 : trib_err_set(err, TRIB_E_DATA, "the rows differ");
+    return counts[2] == 0 && counts[3] == 0 && counts[0] == counts[1]
+               ? 0
+               : trib_err_set(err, TRIB_E_DATA, "the rows differ");
 }
 
 static int run(int argc, char **argv, const char *scratch, struct trib_err *err)

@@ -177,7 +177,8 @@ static void test_mkdirs(void **state)
 static void test_parent(void **state)
 {
     (void)state;
-    static const char *const cases[][2] = {{"/a/b", "/a"}, {"/a", "/"}, {"/", "/"}, {"a", "."}, {"a/b//", "a"}, {"a//b", "a"}};
+    static const char *const cases[][2] = {{"/a/b", "/a"}, {"/a", "/"},    {"/", "/"},
+                                           {"a", "."},     {"a/b//", "a"}, {"a//b", "a"}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         char *p = trib_fs_parent(cases[i][0]);
         assert_string_equal(p, cases[i][1]);
@@ -232,7 +233,8 @@ static void test_scratch(void **state)
 {
     (void)state;
     struct trib_err err;
-    char *base = at("s"), *live, *dead = at("s/tributary-scratch-abcdef"), *lock = at("s/tributary-scratch-abcdef/.lock"), *next;
+    char *base = at("s"), *live, *dead = at("s/tributary-scratch-abcdef"),
+         *lock = at("s/tributary-scratch-abcdef/.lock"), *next;
     assert_int_equal(trib_fs_mkdirs(&trib_fs_real, dead, &err), 0);
     assert_int_equal(trib_fs_real.write(NULL, lock, TRIB_VIEW_LIT(""), &err), 0);
     assert_int_equal(trib_scratch_make(base, &live, &err), 0);
@@ -253,9 +255,15 @@ static void test_scratch(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_publish),        cmocka_unit_test(test_publish_file), cmocka_unit_test(test_publish_file_copies),
-        cmocka_unit_test(test_failures_leave_nothing), cmocka_unit_test(test_mkdirs), cmocka_unit_test(test_parent),
-        cmocka_unit_test(test_read_limits),    cmocka_unit_test(test_lock),         cmocka_unit_test(test_scratch),
+        cmocka_unit_test(test_publish),
+        cmocka_unit_test(test_publish_file),
+        cmocka_unit_test(test_publish_file_copies),
+        cmocka_unit_test(test_failures_leave_nothing),
+        cmocka_unit_test(test_mkdirs),
+        cmocka_unit_test(test_parent),
+        cmocka_unit_test(test_read_limits),
+        cmocka_unit_test(test_lock),
+        cmocka_unit_test(test_scratch),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

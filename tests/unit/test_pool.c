@@ -1,10 +1,10 @@
 /* os/pool: tasks run once each, failures are those of the lowest task, one worker means this thread. */
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <pthread.h>
-#include <stdatomic.h>
 
 #include <cmocka.h>
 

@@ -30,6 +30,7 @@ struct trib_export {
     struct trib_manifest m;
     struct check *checks;
     bool verified;
+    struct trib_err failed; /* why it was refused since it was last seen; code TRIB_OK: it was not */
 };
 
 struct trib_export *trib_export_new(const struct trib_env *env, const struct trib_ingest_opts *o, const char *key, const char *full_key,
@@ -63,7 +64,12 @@ void trib_export_free(struct trib_export *e)
 }
 
 const char *trib_export_key(const struct trib_export *e) { return e->key; }
-void trib_export_unseen(struct trib_export *e) { e->seen = false; }
+void trib_export_unseen(struct trib_export *e)
+{
+    e->seen = false;
+    e->failed = (struct trib_err){0};
+}
+
 bool trib_export_is_seen(const struct trib_export *e) { return e->seen; }
 
 void trib_export_seen(struct trib_export *e, int64_t size, int64_t mtime_us)
@@ -273,6 +279,10 @@ int trib_export_verify(struct trib_export *e, const struct trib_taken *taken, st
     if (e->verified) {
         return 0;
     }
+    if (e->failed.code != TRIB_OK) { /* once a listing is enough */
+        *err = e->failed;
+        return (int)err->code;
+    }
     TRIB_CLEANUP(trib_cleanup_free) size_t *todo = trib_calloc(e->m.n_files + 1, sizeof *todo);
     size_t n = 0;
     TRIB_TRY(stat_files(e, taken, todo, &n, err));
@@ -280,7 +290,8 @@ int trib_export_verify(struct trib_export *e, const struct trib_taken *taken, st
     TRIB_TRY(trib_pool_run(e->env->workers, n, verify_task, &v, err));
     for (size_t i = 0; i < e->m.n_files; i++) {
         if (e->checks[i].verdict == BAD) {
-            *err = *e->checks[i].why;
+            e->failed = *e->checks[i].why;
+            *err = e->failed;
             return (int)err->code;
         }
     }

@@ -12,8 +12,8 @@
 
 enum {
     TRIB_PART_GROUP_ROWS = 122880,          /* at most, in a row group */
-    TRIB_PART_GROUP_BYTES = 24 << 20,       /* aimed at */
-    TRIB_PART_GROUP_MAX_BYTES = 64 << 20,   /* then the file ends */
+    TRIB_PART_GROUP_BYTES = 48 << 20,       /* aimed at: of the text; columns are about half of it */
+    TRIB_PART_GROUP_MAX_BYTES = 96 << 20,   /* then the file ends */
     TRIB_PART_FILE_MAX_BYTES = 1 << 30,     /* decoded bytes in one file */
     TRIB_PART_CHUNK_BYTES = 4 << 20,        /* a chunk is handed on when its strings reach this */
 };

@@ -1,0 +1,539 @@
+/*
+ * One group of a batch: files → records → rows of Bronze → Parquet.
+ *
+ * Owns the readers of the file at hand and of those that the current chunk still points into. Never commits. One thread
+ * runs a group; groups share nothing but the source store and the engine.
+ *
+ *   fill (called by the engine for every chunk)
+ *     release what the chunk before pointed to
+ *     per record: order (rank) → image (decode) → row, or a quarantine row
+ *     a file's end: its count against the manifest's
+ * A file that turns out to be damaged ends there, with one quarantine row; a file that cannot be read ends the batch.
+ */
+#include "ingest/group.h"
+
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <xxhash.h>
+
+#include "ingest/keycheck.h"
+
+enum { MAX_RETIRED = 8 };
+
+struct open_file {
+    struct trib_reader *reader;
+    struct trib_input *input;
+};
+
+struct places {
+    int op, record, old_record, origin, event_id, sequence, event_ts, ttl, ingest_file, ingest_ts, rescued, rescued_old;
+};
+
+/* A record's place in the order of changes, and what goes with it. */
+struct rank {
+    enum trib_op op;
+    const char *origin;
+    char sequence[TRIB_SEQUENCE_LEN + 1];
+    int64_t event_ts_us; /* -1: unknown */
+};
+
+struct filler {
+    struct trib_group *g;
+    struct places at;
+    struct trib_parts parts;
+    size_t file;                 /* next file to open, or the open one */
+    bool open, more;
+    struct open_file now;
+    struct open_file retired[MAX_RETIRED];
+    size_t n_retired;
+    struct trib_buf rescued, rescued_old;
+    const char *missing_key;     /* a key attribute without a column: no item can be placed */
+    uint64_t chunk_bytes;
+    int64_t stored_files_items;  /* records of the open file */
+};
+
+static int place(const struct trib_type *t, const char *name)
+{
+    const struct trib_field *f = trib_type_find(t, name);
+    return f == NULL ? -1 : (int)(f - t->fields);
+}
+
+static struct places places_of(const struct trib_type *t)
+{
+    return (struct places){
+        .op = place(t, "op"), .record = place(t, "record"), .old_record = place(t, "old_record"), .origin = place(t, "_origin"),
+        .event_id = place(t, "_event_id"), .sequence = place(t, "_sequence"), .event_ts = place(t, "_event_ts"), .ttl = place(t, "_ttl"),
+        .ingest_file = place(t, "_ingest_file"), .ingest_ts = place(t, "_ingest_ts"), .rescued = place(t, "_rescued_data"),
+        .rescued_old = place(t, "_rescued_old_data"),
+    };
+}
+
+/* ---- files -------------------------------------------------------------------------------------------------------- */
+
+static const struct trib_source_file *source_file(const struct filler *f) { return &f->g->b->source->files[f->file]; }
+
+static struct open_file open_source(const struct trib_batch_opts *b, size_t file, bool hold)
+{
+    const struct trib_source_file *s = &b->source->files[file];
+    struct trib_reader_opts ro = {.kind = TRIB_KIND_AUTO, .table = b->o->table, .limits = b->o->limits, .hold = hold};
+    if (s->export != NULL) {
+        ro.kind = s->incremental ? TRIB_KIND_INCREMENTAL_EXPORT : TRIB_KIND_FULL_EXPORT;
+    }
+    struct open_file f = {.input = trib_input_open(b->o->source, s->key)};
+    f.reader = trib_reader_new(&ro, trib_input_read, f.input);
+    return f;
+}
+
+static void close_source(struct open_file *f)
+{
+    trib_reader_free(f->reader);
+    trib_input_free(f->input);
+    *f = (struct open_file){0};
+}
+
+static void release_retired(struct filler *f)
+{
+    for (size_t i = 0; i < f->n_retired; i++) {
+        close_source(&f->retired[i]);
+    }
+    f->n_retired = 0;
+}
+
+/* The chunk may point into its buffers: it is closed when the next chunk is begun. */
+static int finish_file(struct filler *f, struct trib_err *err)
+{
+    struct trib_group *g = f->g;
+    const struct trib_source_file *s = source_file(f);
+    g->decoded_bytes += trib_input_decoded(f->now.input);
+    f->retired[f->n_retired++] = f->now;
+    f->now = (struct open_file){0};
+    f->open = false;
+    if (s->items >= 0 && f->stored_files_items != s->items) {
+        g->culprit = f->file;
+        return trib_err_set(err, TRIB_E_DATA, "%s: the manifest says %lld items, the file has %lld; the file is not ingested: copy the export again", s->key,
+                            (long long)s->items, (long long)f->stored_files_items);
+    }
+    f->file++;
+    return 0;
+}
+
+/* ---- bad records -------------------------------------------------------------------------------------------------- */
+
+static int add_bad(struct filler *f, const struct trib_quarantine_row *row, struct trib_err *err)
+{
+    struct trib_group *g = f->g;
+    if (g->spool == NULL) {
+        g->spool = trib_spool_new(g->b->env->scratch);
+    }
+    g->files[f->file].bad++;
+    g->bad++;
+    return trib_spool_add(g->spool, row, err);
+}
+
+static int quarantine(struct filler *f, const struct trib_change *c, const struct rank *r, const char *reason, struct trib_err *err)
+{
+    char *id = c->event_id.n > 0 ? trib_strndup(c->event_id.p, c->event_id.n) : NULL;
+    const struct trib_quarantine_row row = {
+        .file = source_file(f)->key, .offset = c->offset, .reason = reason, .raw = c->raw, .op = trib_op_text(r->op), .origin = r->origin,
+        .event_id = id, .sequence = r->sequence[0] != '\0' ? r->sequence : NULL, .event_ts_us = r->event_ts_us,
+        .item_json = r->op == TRIB_OP_REMOVE ? c->keys : c->new_image, .old_json = c->old_image, .base64_twice = c->base64_twice,
+    };
+    int rc = add_bad(f, &row, err);
+    free(id);
+    return rc;
+}
+
+/* ---- order (merge.md) --------------------------------------------------------------------------------------------- */
+
+enum { EPOCH = 1, STATE = 0, CHANGE = 1 }; /* `files` stay in epoch 1; generation 0 is a state of the world, 1 a change */
+
+/* Sets the rank, or *ret_why for a record that cannot be ranked. */
+static void rank_record(const struct trib_change *c, const struct trib_source_file *s, struct rank *r, const char **ret_why)
+{
+    *r = (struct rank){.op = c->op, .event_ts_us = c->time_us};
+    struct trib_err err;
+    switch (c->kind) {
+    case TRIB_KIND_STREAMS:
+        r->origin = trib_origin_text(TRIB_ORIGIN_STREAM);
+        if (c->sequence_number.n == 0 || trib_sequence_format(r->sequence, EPOCH, CHANGE, c->sequence_number, &err) != 0) {
+            r->sequence[0] = '\0';
+            *ret_why = "the record has no SequenceNumber of 1 to 40 digits";
+        }
+        return;
+    case TRIB_KIND_KINESIS:
+        r->origin = trib_origin_text(TRIB_ORIGIN_KINESIS);
+        if (c->time_us < 0) {
+            *ret_why = "the record has no ApproximateCreationDateTime";
+            return;
+        }
+        trib_sequence_format_us(r->sequence, EPOCH, CHANGE, c->time_us);
+        return;
+    case TRIB_KIND_INCREMENTAL_EXPORT:
+        r->origin = trib_origin_text(TRIB_ORIGIN_EXPORT);
+        r->op = c->new_image.n == 0 ? TRIB_OP_REMOVE : c->old_image.n > 0 ? TRIB_OP_MODIFY : TRIB_OP_INSERT;
+        if (c->time_us < 0) {
+            *ret_why = "the record has no WriteTimestampMicros";
+            return;
+        }
+        trib_sequence_format_us(r->sequence, EPOCH, STATE, c->time_us);
+        return;
+    case TRIB_KIND_FULL_EXPORT:
+    case TRIB_KIND_ITEM:
+    case TRIB_KIND_AUTO: break;
+    }
+    bool export = s->export != NULL;
+    r->origin = trib_origin_text(export ? TRIB_ORIGIN_EXPORT : TRIB_ORIGIN_SNAPSHOT);
+    r->event_ts_us = export ? s->export_time_us : s->mtime_us;
+    trib_sequence_format_us(r->sequence, EPOCH, STATE, r->event_ts_us);
+}
+
+/* ---- rows --------------------------------------------------------------------------------------------------------- */
+
+static void put_str(struct trib_vec *v, uint64_t row, struct trib_view t) { ((struct trib_str *)v->data)[row] = trib_str_make(t.p, t.n); }
+
+static void put_rescued(struct trib_chunk *chunk, int at, uint64_t row, const struct trib_buf *b)
+{
+    if (at < 0) {
+        return;
+    }
+    if (b->n == 0) {
+        trib_vec_null(&chunk->cols[at], row);
+        return;
+    }
+    put_str(&chunk->cols[at], row, (struct trib_view){trib_arena_strndup(&chunk->arena, b->p, b->n), b->n});
+}
+
+/* The record's eventID, else a hash of image (the key is in it), origin, sequence and op: 32 hex digits. */
+static struct trib_view event_id(struct trib_chunk *chunk, const struct trib_change *c, const struct rank *r, struct trib_digest digest)
+{
+    if (c->event_id.n > 0) {
+        return c->event_id;
+    }
+    struct trib_buf b;
+    char text[128];
+    trib_buf_init(&b, sizeof text);
+    trib_buf_add(&b, &digest.lo, sizeof digest.lo);
+    trib_buf_add(&b, &digest.hi, sizeof digest.hi);
+    trib_buf_addf(&b, "%s %s %s", r->origin, r->sequence, trib_op_text(r->op));
+    XXH128_hash_t h = XXH3_128bits(b.p, b.n);
+    trib_buf_free(&b);
+    int n = snprintf(text, sizeof text, "%016llx%016llx", (unsigned long long)h.high64, (unsigned long long)h.low64);
+    return (struct trib_view){trib_arena_strndup(&chunk->arena, text, (size_t)n), (size_t)n};
+}
+
+enum outcome { PLACED, BAD_IMAGE, BAD_KEY, FAILED };
+
+/* Decodes one image into a struct column. BAD_IMAGE, BAD_KEY: why says it. */
+static enum outcome place_image(struct filler *f, struct trib_chunk *chunk, int at, struct trib_view json, unsigned flags, struct trib_buf *rescued,
+                                struct trib_item_result *result, char why[320])
+{
+    struct trib_group *g = f->g;
+    struct trib_vec *cols = at < 0 ? NULL : chunk->cols[at].children;
+    struct trib_err err;
+    if (trib_decode_item(g->decoder, json, flags, cols, chunk->rows, &chunk->arena, rescued, result, &err) != 0) {
+        (void)snprintf(why, 320, "%.300s", err.msg);
+        return err.code == TRIB_E_DATA ? BAD_IMAGE : FAILED;
+    }
+    if (f->missing_key != NULL) {
+        (void)snprintf(why, 320, "the key attribute %.200s is missing", f->missing_key);
+        return BAD_KEY;
+    }
+    if (result->key_misfit) {
+        char reason[256];
+        if (!trib_key_usable(json, g->item, &g->b->o->schema, cols, chunk->rows, reason)) {
+            (void)snprintf(why, 320, "%s", reason);
+            return BAD_KEY;
+        }
+    }
+    return PLACED;
+}
+
+/* Everything of the row but the images. */
+static void put_row(struct filler *f, struct trib_chunk *chunk, const struct trib_change *c, const struct rank *r, struct trib_digest digest)
+{
+    uint64_t row = chunk->rows;
+    struct trib_vec *v = chunk->cols;
+    const struct places *at = &f->at;
+    put_str(&v[at->op], row, trib_view_of(trib_op_text(r->op)));
+    put_str(&v[at->origin], row, trib_view_of(r->origin));
+    put_str(&v[at->event_id], row, event_id(chunk, c, r, digest));
+    put_str(&v[at->sequence], row, (struct trib_view){trib_arena_strndup(&chunk->arena, r->sequence, TRIB_SEQUENCE_LEN), TRIB_SEQUENCE_LEN});
+    ((int64_t *)v[at->event_ts].data)[row] = r->event_ts_us;
+    if (r->event_ts_us < 0) {
+        trib_vec_null(&v[at->event_ts], row);
+    }
+    ((uint8_t *)v[at->ttl].data)[row] = c->ttl;
+    put_str(&v[at->ingest_file], row, trib_view_of(source_file(f)->key));
+    ((int64_t *)v[at->ingest_ts].data)[row] = f->g->b->now_us;
+    put_rescued(chunk, at->rescued, row, &f->rescued);
+    put_rescued(chunk, at->rescued_old, row, &f->rescued_old);
+}
+
+static void note_kind(struct filler *f, const struct trib_change *c)
+{
+    struct trib_group *g = f->g;
+    if (c->kind == TRIB_KIND_STREAMS && g->streams_file == SIZE_MAX) {
+        g->streams_file = f->file;
+    } else if (c->kind == TRIB_KIND_KINESIS && g->kinesis_file == SIZE_MAX) {
+        g->kinesis_file = f->file;
+    }
+}
+
+/* A line of an export that did not decode may be several records: then the reader hands them out one by one. */
+static bool hands_out_again(struct filler *f)
+{
+    if (!trib_reader_again(f->now.reader)) {
+        return false;
+    }
+    f->stored_files_items--;
+    return true;
+}
+
+static int take_change(struct filler *f, struct trib_chunk *chunk, const struct trib_change *c, struct trib_err *err)
+{
+    struct trib_group *g = f->g;
+    struct rank r;
+    struct trib_item_result result, old_result;
+    char why[320];
+    const char *unranked = NULL;
+    note_kind(f, c);
+    rank_record(c, source_file(f), &r, &unranked);
+    if (unranked != NULL) {
+        return quarantine(f, c, &r, unranked, err);
+    }
+    struct trib_view image = r.op == TRIB_OP_REMOVE ? c->keys : c->new_image;
+    if (image.n == 0) {
+        return quarantine(f, c, &r,
+                          r.op == TRIB_OP_REMOVE ? "the record has no Keys"
+                                                 : "the record has no NewImage: a stream of KEYS_ONLY or OLD_IMAGE does not tell the new state",
+                          err);
+    }
+    unsigned flags = (c->base64_twice ? TRIB_DECODE_BASE64_TWICE : 0) | (c->event_id.n == 0 ? TRIB_DECODE_DIGEST : 0);
+    trib_buf_clear(&f->rescued_old);
+    enum outcome got = place_image(f, chunk, f->at.record, image, flags, &f->rescued, &result, why);
+    if (got == BAD_IMAGE && hands_out_again(f)) {
+        return 0;
+    }
+    bool old = c->old_image.n > 0;
+    g->saw_old |= old && f->at.old_record < 0;
+    if (got == PLACED && old && f->at.old_record >= 0) {
+        got = place_image(f, chunk, f->at.old_record, c->old_image, flags & TRIB_DECODE_BASE64_TWICE, &f->rescued_old, &old_result, why);
+    } else if (got == PLACED && f->at.old_record >= 0) {
+        trib_decode_null(g->decoder, chunk->cols[f->at.old_record].children, chunk->rows);
+        trib_vec_null(&chunk->cols[f->at.old_record], chunk->rows);
+    }
+    if (got == FAILED) {
+        return trib_err_set(err, TRIB_E_INTERNAL, "%s, at byte %lld: %s", source_file(f)->key, (long long)c->offset, why);
+    }
+    if (got != PLACED) {
+        return quarantine(f, c, &r, why, err);
+    }
+    put_row(f, chunk, c, &r, result.digest);
+    chunk->rows++;
+    f->chunk_bytes += (uint64_t)c->length + 96;
+    g->files[f->file].rows++;
+    g->rows++;
+    return 0;
+}
+
+static int take_damage(struct filler *f, const struct trib_err *damage, struct trib_err *err)
+{
+    const struct trib_quarantine_row row = {
+        .file = source_file(f)->key, .offset = trib_reader_offset(f->now.reader), .reason = damage->msg, .event_ts_us = -1};
+    if (source_file(f)->items >= 0) {
+        f->g->culprit = f->file;
+        return trib_err_set(err, TRIB_E_DATA, "%s: %s; the export is not ingested further: copy it again", row.file, damage->msg);
+    }
+    TRIB_TRY(add_bad(f, &row, err));
+    return finish_file(f, err);
+}
+
+static int take_next(struct filler *f, struct trib_chunk *chunk, struct trib_err *err)
+{
+    struct trib_change c;
+    struct trib_bad bad;
+    enum trib_reader_result what;
+    struct trib_err failure = {0};
+    int rc = trib_reader_next(f->now.reader, &what, &c, &bad, &failure);
+    if (rc == TRIB_E_DATA) {
+        return take_damage(f, &failure, err);
+    }
+    if (rc != 0) {
+        *err = failure;
+        return trib_err_wrap(err, "%s", source_file(f)->key);
+    }
+    switch (what) {
+    case TRIB_READ_END: return finish_file(f, err);
+    case TRIB_READ_BAD: {
+        f->stored_files_items++;
+        const struct trib_quarantine_row row = {
+            .file = source_file(f)->key, .offset = bad.offset, .reason = bad.reason, .raw = bad.raw, .event_ts_us = -1};
+        return add_bad(f, &row, err);
+    }
+    case TRIB_READ_CHANGE: break;
+    }
+    f->stored_files_items++;
+    return take_change(f, chunk, &c, err);
+}
+
+static int fill(void *ctx, struct trib_chunk *chunk, struct trib_err *err)
+{
+    struct filler *f = ctx;
+    struct trib_group *g = f->g;
+    chunk->rows = 0;
+    if (trib_parts_full(&f->parts)) {
+        return 0;
+    }
+    release_retired(f);
+    if (f->open) {
+        trib_reader_release(f->now.reader);
+    }
+    f->chunk_bytes = 0;
+    while (chunk->rows < chunk->capacity && f->chunk_bytes < TRIB_PART_CHUNK_BYTES) {
+        if (f->n_retired == MAX_RETIRED) {
+            if (chunk->rows > 0) {
+                break;
+            }
+            release_retired(f);
+        }
+        if (!f->open) {
+            if (f->file == g->first + g->n) {
+                f->more = false;
+                break;
+            }
+            f->now = open_source(g->b, f->file, true);
+            f->open = true;
+            f->stored_files_items = 0;
+        }
+        TRIB_TRY(take_next(f, chunk, err));
+    }
+    trib_parts_chunk(&f->parts, chunk->rows, f->chunk_bytes);
+    return 0;
+}
+
+/* ---- the group ---------------------------------------------------------------------------------------------------- */
+
+void trib_group_clear(struct trib_group *g)
+{
+    for (size_t i = 0; i < g->n_parquet; i++) {
+        if (g->parquet[i].path != NULL) {
+            struct trib_err ignored;
+            (void)g->b->env->fs->unlink(g->b->env->fs->ctx, g->parquet[i].path, &ignored);
+        }
+        trib_parquet_file_free(&g->parquet[i]);
+    }
+    free(g->parquet);
+    trib_spool_free(g->spool);
+    if (g->decoder != NULL) {
+        trib_decoder_free(g->decoder);
+    }
+    g->parquet = NULL;
+    g->n_parquet = g->cap_parquet = 0;
+    g->spool = NULL;
+    g->decoder = NULL;
+    g->saw_old = false;
+    g->streams_file = g->kinesis_file = g->culprit = SIZE_MAX;
+    g->rows = g->bad = g->decoded_bytes = 0;
+}
+
+static const char *missing_key(const struct trib_group *g)
+{
+    for (size_t k = 0; k < g->b->o->n_keys; k++) {
+        bool found = false;
+        for (size_t i = 0; i < g->item->n_fields && !found; i++) {
+            const char *name = trib_field_meta(&g->item->fields[i], "dynamodb.name");
+            found = strcmp(name != NULL ? name : g->item->fields[i].name, g->b->o->keys[k]) == 0;
+        }
+        if (!found) {
+            return g->b->o->keys[k];
+        }
+    }
+    return NULL;
+}
+
+static int write_part(struct filler *f, struct trib_conn *conn, const struct trib_type *row, struct trib_err *err)
+{
+    static atomic_ulong serial; /* names in the scratch folder only */
+    static const char *const stats[] = {"_sequence", "_event_ts", "_ingest_file", "_ingest_ts"};
+    struct trib_group *g = f->g;
+    trib_parts_begin(&f->parts, f->parts.width);
+    const struct trib_parquet_opts po = {.compression = TRIB_ZSTD, .row_group_rows = f->parts.group_rows, .stats = stats, .n_stats = 4};
+    TRIB_CLEANUP(trib_cleanup_free) char *path = trib_asprintf("%s/bronze-%lu.parquet", g->b->env->scratch, atomic_fetch_add(&serial, 1));
+    struct trib_parquet_file file = {0};
+    TRIB_TRY(trib_parquet_write(conn, row, fill, f, path, &po, &file, err));
+    if (file.path == NULL) {
+        trib_parquet_file_free(&file);
+        return 0;
+    }
+    TRIB_GROW(g->parquet, g->cap_parquet, g->n_parquet + 1);
+    g->parquet[g->n_parquet++] = file;
+    return 0;
+}
+
+int trib_group_decode(struct trib_group *g, struct trib_err *err)
+{
+    struct trib_conn *conn;
+    TRIB_TRY(trib_conn_open(g->b->env->engine, &conn, err));
+    trib_group_clear(g);
+    memset(&g->files[g->first], 0, g->n * sizeof *g->files);
+    g->decoder = trib_decoder_new(g->item, &g->b->o->schema);
+    struct trib_type row;
+    trib_bronze_schema(g->item, g->with_old, &row);
+    trib_field_free(&row.fields[--row.n_fields]); /* ingest_date is a partition column: not in the file */
+    struct filler f = {.g = g, .at = places_of(&row), .file = g->first, .more = true, .missing_key = missing_key(g), .parts.width = g->width};
+    trib_buf_init(&f.rescued, (size_t)256 << 20);
+    trib_buf_init(&f.rescued_old, (size_t)256 << 20);
+    int rc = 0;
+    while (f.more && rc == 0) {
+        rc = write_part(&f, conn, &row, err);
+    }
+    if (f.open) {
+        close_source(&f.now);
+    }
+    release_retired(&f);
+    trib_buf_free(&f.rescued);
+    trib_buf_free(&f.rescued_old);
+    trib_type_free(&row);
+    trib_conn_close(conn);
+    return rc;
+}
+
+int trib_group_sample(const struct trib_batch_opts *b, size_t file, int64_t max_bytes, struct trib_infer *to, bool *io_old, uint64_t *ret_rows,
+                      uint64_t *ret_bytes, struct trib_err *err)
+{
+    struct open_file f = open_source(b, file, false);
+    uint64_t rows = 0;
+    int rc = 0;
+    while (trib_reader_offset(f.reader) < max_bytes) {
+        struct trib_change c;
+        struct trib_bad bad;
+        enum trib_reader_result what;
+        struct trib_err failure = {0}, ignored;
+        rc = trib_reader_next(f.reader, &what, &c, &bad, &failure);
+        if (rc != 0) {
+            rc = rc == TRIB_E_DATA ? 0 : rc;
+            if (rc != 0) {
+                *err = failure;
+                rc = trib_err_wrap(err, "%s", b->source->files[file].key);
+            }
+            break;
+        }
+        if (what == TRIB_READ_END) {
+            break;
+        }
+        if (what == TRIB_READ_CHANGE) {
+            rows++;
+            bool remove = c.new_image.n == 0;
+            struct trib_view image = remove ? c.keys : c.new_image;
+            if (to != NULL && image.n > 0 && trib_infer_item(to, image, c.base64_twice, &ignored) == 0 && c.old_image.n > 0) {
+                *io_old = true;
+                (void)!trib_infer_item(to, c.old_image, c.base64_twice, &ignored);
+            }
+        }
+    }
+    *ret_rows = rows;
+    *ret_bytes = (uint64_t)trib_reader_offset(f.reader);
+    close_source(&f);
+    return rc;
+}

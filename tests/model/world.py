@@ -1,0 +1,168 @@
+"""Random worlds: a table's changes, and what Silver and its history must hold of what was delivered (spec: merge.md).
+
+An oracle of its own: a map per key, folded in Python from the records themselves. Nothing here knows the program's code.
+"""
+import base64
+import json
+import random
+from decimal import Decimal
+
+T0_US = 1_790_000_000_000_000
+WORDS = ["", "a", "b c", "naïve", "日本", "😀", 'q"uote', "back\\slash", "tab\t", "nul\x00", "{\"S\":\"x\"}", "z" * 40]
+NUMBERS = ["0", "1", "-1", "1.0", "7", "42", "1.5", "-0.25", "12345678901234567890", "9223372036854775807", "9223372036854775808", "1E-130",
+           "9.9999999999999999999999999999999999999E+125", "0.000000000000000001", "0.0000000000000000001", "1E2", "99999999999999999999.5"]
+
+
+def b64(raw):
+    return base64.b64encode(raw).decode()
+
+
+class Maker:
+    def __init__(self, seed):
+        self.r = random.Random(seed)
+
+    def scalar(self, kind):
+        r = self.r
+        if kind == "S": return {"S": r.choice(WORDS)}
+        if kind == "I": return {"N": str(r.randint(-1000, 1000))}
+        if kind == "N": return {"N": r.choice(NUMBERS)}
+        if kind == "B": return {"B": b64(bytes(r.randrange(256) for _ in range(r.randrange(5))))}
+        if kind == "BOOL": return {"BOOL": r.random() < .5}
+        return {"NULL": True}
+
+    def value(self, depth=0):
+        r, x = self.r, self.r.random()
+        if x < .62 or depth > 2: return self.scalar(r.choice("S I N B BOOL NULL I S".split()))
+        if x < .70: return {"SS": r.sample(WORDS, r.randint(1, 4))}
+        if x < .76: return {"NS": r.sample(["1", "2", "3.5", "10", "-4"], r.randint(1, 4))}
+        if x < .79: return {"BS": r.sample([b64(b"\0"), b64(b"ab"), b64(b"\xff")], r.randint(1, 3))}
+        if x < .90: return {"M": {r.choice(["x", "y", "Y", "p.q", "r s"]): self.value(depth + 1) for _ in range(r.randint(0, 3))}}
+        kind = r.choice("S I M X".split())
+        if kind == "M":
+            return {"L": [{"M": {k: self.scalar(r.choice("SI")) for k in ("sku", "qty") if r.random() < .8}} for _ in range(r.randint(0, 3))]}
+        return {"L": [self.value(depth + 1) if kind == "X" else self.scalar(kind) for _ in range(r.randint(0, 3))]}
+
+
+def canon(av):
+    """Equal exactly where two attribute values are equal."""
+    (t, v), = av.items()
+    if t == "N": return ("N", Decimal(v).normalize() + 0)
+    if t == "B": return ("B", base64.b64decode(v))
+    if t == "SS": return (t, frozenset(v))
+    if t == "NS": return (t, frozenset(Decimal(x).normalize() + 0 for x in v))
+    if t == "BS": return (t, frozenset(base64.b64decode(x) for x in v))
+    if t == "L": return (t, tuple(canon(x) for x in v))
+    if t == "M": return (t, frozenset((k, canon(x)) for k, x in v.items()))
+    return (t, v)
+
+
+def canon_item(item):
+    return {k: canon(v) for k, v in item.items()}
+
+
+class World:
+    """One table: settings, all its changes in order, and which of them each batch delivers (some again, some late)."""
+
+    def __init__(self, seed):
+        r = self.r = random.Random(f"world/{seed}")
+        m = Maker(f"values/{seed}")
+        self.seed = seed
+        self.key_type = r.choice("SSNB")
+        self.sort = r.random() < .4
+        self.hard = r.random() < .4
+        self.history = r.random() < .3
+        self.where = r.random() < .3
+        self.evolution = r.choice(["widen", "widen", "add"])
+        self.old_images = r.random() < .8
+        pool = [f"a{i}" for i in range(r.randint(2, 8))] + r.sample(["A0", "_sequence", "with space", "dot.ted", "ключ"], 2)
+        kinds = {a: r.choice(["any", "any", "S", "I", "I", "N"]) for a in pool}
+        keys = [self.key(i) for i in range(r.randint(2, 12))]
+        state, self.events = {}, []
+        seq = 10 ** r.choice([20, 22, 24]) - r.randint(1, 200)
+        for n in range(r.randint(10, 80)):
+            seq += r.randint(1, 9)
+            i = r.randrange(len(keys))
+            old = state.get(i)
+            if old is not None and r.random() < .25:
+                op, new = "REMOVE", None
+            else:
+                op, new = ("INSERT" if old is None else "MODIFY"), dict(keys[i])
+                keep = {} if old is None else {a: v for a, v in old.items() if a not in keys[i] and r.random() < .7}
+                new.update(keep)
+                for a in pool:
+                    if r.random() < .35:
+                        new[a] = m.value() if kinds[a] == "any" or r.random() < .08 else m.scalar(kinds[a])
+                new["kind"] = {"S": r.choice(["order", "customer"])} if r.random() < .9 else {"N": "1"}
+            if op == "MODIFY" and r.random() < .1: new = dict(old)
+            self.events.append({"op": op, "keys": keys[i], "new": new, "old": old if self.old_images else None, "seq": seq, "us": T0_US + n * 1_000_000, "id": f"{seed}-{n}"})
+            state[i] = new
+        self.batches = self.deliver(r.randint(1, 5))
+
+    def key(self, i):
+        part = {"S": {"S": f"k{i}" + ["", "é", "😀"][i % 3]}, "N": {"N": str(i * 3 - 4)}, "B": {"B": b64(bytes([i, 0, 255]))}}[self.key_type]
+        return {"pk": part, "sk": {"N": str(i % 2)}} if self.sort else {"pk": part}
+
+    @property
+    def key_names(self):
+        return ["pk", "sk"] if self.sort else ["pk"]
+
+    def deliver(self, n):
+        r, out = self.r, [[] for _ in range(n)]
+        for i, e in enumerate(self.events):
+            b = i * n // len(self.events)
+            if r.random() < .15: b = r.randrange(b, n)
+            out[b].append(e)
+            while r.random() < .15: out[r.randrange(b, n)].append(e)
+        for b in out: r.shuffle(b)
+        return out
+
+    def record(self, e):
+        d = {"ApproximateCreationDateTime": e["us"] // 1_000_000, "Keys": e["keys"], "SequenceNumber": str(e["seq"]), "StreamViewType": "NEW_AND_OLD_IMAGES"}
+        if e["new"] is not None: d["NewImage"] = e["new"]
+        if e["old"] is not None: d["OldImage"] = e["old"]
+        rec = {"eventID": e["id"], "eventName": e["op"], "eventSource": "aws:dynamodb", "dynamodb": d}
+        return json.dumps(rec, ensure_ascii=self.r.random() < .5, separators=(",", ":") if self.r.random() < .7 else (", ", ": "))
+
+    # ---- what must come out ------------------------------------------------------------------------------------------
+    def is_mine(self, item):
+        return not self.where or item.get("kind") == {"S": "order"}
+
+    def key_of(self, item):
+        return tuple(canon(item[k]) for k in self.key_names)
+
+    def per_key(self, delivered):
+        out = {}
+        for e in {e["id"]: e for e in delivered}.values(): out.setdefault(self.key_of(e["keys"]), []).append(e)
+        return {k: sorted(v, key=lambda e: e["seq"]) for k, v in out.items()}
+
+    def silver(self, delivered):
+        """Key → (item, deleted?, sequence of the values or None, sequence of the delete or None, time)."""
+        out = {}
+        for k, evs in self.per_key(delivered).items():
+            ups = [e for e in evs if e["new"] is not None and self.is_mine(e["new"])]
+            dels = [e for e in evs if not (e["new"] is not None and self.is_mine(e["new"]))]
+            cand = [(e["seq"], e["new"]) for e in ups] + [(e["seq"], e["old"]) for e in dels if e["old"] is not None and self.is_mine(e["old"])]
+            gone = bool(dels) and (not ups or dels[-1]["seq"] > ups[-1]["seq"])
+            if gone and self.hard: continue
+            made = dels[-1] if gone else ups[-1]
+            if self.hard: cand = [(e["seq"], e["new"]) for e in ups]
+            if not cand:
+                if not self.where: out[k] = (evs[0]["keys"], True, None, made["seq"], made["us"])
+                continue
+            seq, item = max(cand, key=lambda c: c[0])
+            out[k] = (item, gone, seq, made["seq"] if gone else None, made["us"])
+        return out
+
+    def runs(self, delivered):
+        """Key → [(item, start, end or None)]."""
+        out = {}
+        for k, evs in self.per_key(delivered).items():
+            runs = []
+            for e in evs:
+                up = e["new"] is not None and self.is_mine(e["new"])
+                if runs and runs[-1][2] is None:
+                    if up and canon_item(runs[-1][0]) == canon_item(e["new"]): continue
+                    runs[-1][2] = e["seq"]
+                if up: runs.append([e["new"], e["seq"], None])
+            if runs: out[k] = [tuple(x) for x in runs]
+        return out

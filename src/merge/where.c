@@ -171,7 +171,7 @@ static int parse(struct trib_conn *c, const char *expr, json_t **ret, struct tri
     int rc = trib_query(c, sql.p, &res, err);
     if (rc == 0 && (rc = trib_result_next(res, &chunk, err)) == 0) {
         struct trib_view text = trib_str_view(&((const struct trib_str *)chunk->cols[0].data)[0]);
-        *ret = json_loadb(text.p, text.n, 0, NULL);
+        *ret = json_loadb(text.p, text.n, JSON_DECODE_INT_AS_REAL, NULL);
         if (*ret == NULL || json_is_true(json_object_get(*ret, "error")) || json_array_size(json_object_get(*ret, "statements")) != 1) {
             const char *why = json_string_value(json_object_get(*ret, "error_message"));
             rc = trib_err_set(err, TRIB_E_CONFIG, "where: %s is not an SQL expression: %s", expr, why != NULL ? why : "cannot be parsed");

@@ -212,18 +212,6 @@ int trib_conn_fail(struct trib_conn *c, const char *text, struct trib_err *err)
     return rc;
 }
 
-int trib_exec(struct trib_conn *c, const char *sql, struct trib_err *err)
-{
-    trib_conn_unpend(c);
-    duckdb_result r;
-    int rc = 0;
-    if (duckdb_query(c->con, sql, &r) != DuckDBSuccess) {
-        rc = trib_conn_fail(c, duckdb_result_error(&r), err);
-    }
-    duckdb_destroy_result(&r);
-    return rc;
-}
-
 int trib_execf(struct trib_conn *c, struct trib_err *err, const char *fmt, ...)
 {
     va_list ap;

@@ -74,6 +74,9 @@ void trib_conn_pend(struct trib_conn *c, const struct trib_err *e);
 void trib_conn_unpend(struct trib_conn *c);
 int trib_conn_fail(struct trib_conn *c, const char *text, struct trib_err *err);
 
+/* Runs a prepared statement to its result (the first chunk, when it streams), without spinning. */
+int trib_engine_execute(struct trib_conn *c, duckdb_prepared_statement stmt, bool streaming, duckdb_result *ret, struct trib_err *err);
+
 int trib_engine_register_source_function(struct trib_engine *e, duckdb_connection con, struct trib_err *err);
 void trib_engine_drop_sources(struct trib_conn *c);
 void trib_engine_drop_impls(struct trib_conn *c);

@@ -1,10 +1,11 @@
 /*
- * Running queries: chunks stream, so that memory does not grow with the result.
+ * Running statements; chunks of queries stream, so that memory does not grow with the result.
  *
  * Owns one prepared statement and one chunk at a time; the views handed out point into that chunk.
  * Threads: those of its connection. Nothing on disk.
  */
 #include <stdlib.h>
+#include <time.h>
 
 #include "engine/internal.h"
 #include "engine/token.h"
@@ -19,29 +20,76 @@ struct trib_result {
     struct trib_chunk chunk;
 };
 
-/* DuckDB turns some single statements (PIVOT) into several: all but the last run here. */
-static int prepare_last(struct trib_conn *c, duckdb_extracted_statements all, idx_t n, duckdb_prepared_statement *ret, struct trib_err *err)
+/* With several threads, DuckDB's own loop spins while another thread works on the only task, and burns as much as that one.
+ * This one sleeps: at most a millisecond, so that short statements do not wait. */
+static void rest(unsigned *idle)
+{
+    struct timespec t = {.tv_nsec = *idle < 20 ? 50000 : 1000000};
+    (*idle)++;
+    (void)nanosleep(&t, NULL);
+}
+
+int trib_engine_execute(struct trib_conn *c, duckdb_prepared_statement stmt, bool streaming, duckdb_result *ret, struct trib_err *err)
+{
+    duckdb_pending_result pending;
+    duckdb_state made = streaming ? duckdb_pending_prepared_streaming(stmt, &pending) : duckdb_pending_prepared(stmt, &pending);
+    unsigned idle = 0;
+    int rc = 0;
+    duckdb_pending_state state = made == DuckDBSuccess ? DUCKDB_PENDING_RESULT_NOT_READY : DUCKDB_PENDING_ERROR;
+    while (state == DUCKDB_PENDING_RESULT_NOT_READY || state == DUCKDB_PENDING_NO_TASKS_AVAILABLE) {
+        state = duckdb_pending_execute_task(pending);
+        if (state == DUCKDB_PENDING_NO_TASKS_AVAILABLE) {
+            rest(&idle);
+        } else {
+            idle = 0;
+        }
+    }
+    if (state == DUCKDB_PENDING_ERROR) {
+        rc = trib_conn_fail(c, duckdb_pending_error(pending), err);
+    } else if (duckdb_execute_pending(pending, ret) != DuckDBSuccess) {
+        rc = trib_conn_fail(c, duckdb_result_error(ret), err);
+        duckdb_destroy_result(ret);
+    }
+    duckdb_destroy_pending(&pending);
+    return rc;
+}
+
+/* Runs all statements but the last, which is prepared; all of them when ret is NULL. */
+static int run_statements(struct trib_conn *c, duckdb_extracted_statements all, idx_t n, duckdb_prepared_statement *ret, struct trib_err *err)
 {
     for (idx_t i = 0; i < n; i++) {
         duckdb_prepared_statement stmt;
         int rc = 0;
         if (duckdb_prepare_extracted_statement(c->con, all, i, &stmt) != DuckDBSuccess) {
             rc = trib_conn_fail(c, duckdb_prepare_error(stmt), err);
-        } else if (i + 1 == n) {
+        } else if (i + 1 == n && ret != NULL) {
             *ret = stmt;
             return 0;
         } else {
             duckdb_result r;
-            if (duckdb_execute_prepared(stmt, &r) != DuckDBSuccess) {
-                rc = trib_conn_fail(c, duckdb_result_error(&r), err);
+            rc = trib_engine_execute(c, stmt, false, &r, err);
+            if (rc == 0) {
+                duckdb_destroy_result(&r);
             }
-            duckdb_destroy_result(&r);
         }
         duckdb_destroy_prepare(&stmt);
         TRIB_TRY(rc);
     }
-    return trib_err_set(err, TRIB_E_DATA, "the SQL text has no statement");
+    return ret == NULL ? 0 : trib_err_set(err, TRIB_E_DATA, "the SQL text has no statement");
 }
+
+static int extract(struct trib_conn *c, const char *sql, duckdb_prepared_statement *ret, struct trib_err *err)
+{
+    trib_conn_unpend(c);
+    duckdb_extracted_statements all;
+    idx_t n = duckdb_extract_statements(c->con, sql, &all);
+    const char *text = n == 0 ? duckdb_extract_statements_error(all) : NULL;
+    int rc = text != NULL ? trib_conn_fail(c, text, err) : run_statements(c, all, n, ret, err);
+    duckdb_destroy_extracted(&all);
+    return rc;
+}
+
+int trib_exec(struct trib_conn *c, const char *sql, struct trib_err *err) { return extract(c, sql, NULL, err); }
 
 static int prepare(struct trib_conn *c, const char *sql, duckdb_prepared_statement *ret, struct trib_err *err)
 {
@@ -50,13 +98,8 @@ static int prepare(struct trib_conn *c, const char *sql, duckdb_prepared_stateme
     if (statements > 1) {
         return trib_err_set(err, TRIB_E_DATA, "the SQL text has %zu statements, one is wanted", statements);
     }
-    trib_conn_unpend(c);
-    duckdb_extracted_statements all;
-    idx_t n = duckdb_extract_statements(c->con, sql, &all);
-    const char *text = n == 0 ? duckdb_extract_statements_error(all) : NULL;
-    int rc = text != NULL ? trib_conn_fail(c, text, err) : prepare_last(c, all, n, ret, err);
-    duckdb_destroy_extracted(&all);
-    return rc;
+    /* DuckDB turns some single statements (PIVOT) into several. */
+    return extract(c, sql, ret, err);
 }
 
 static void stmt_type(duckdb_prepared_statement stmt, struct trib_type *ret, bool *ret_cast)
@@ -212,9 +255,9 @@ int trib_query(struct trib_conn *c, const char *sql, struct trib_result **ret, s
         free(r);
         return rc;
     }
-    r->running = true;
-    if (duckdb_execute_prepared_streaming(r->stmt, &r->res) != DuckDBSuccess) {
-        rc = trib_conn_fail(c, duckdb_result_error(&r->res), err);
+    rc = trib_engine_execute(c, r->stmt, true, &r->res, err);
+    r->running = rc == 0;
+    if (rc != 0) {
         trib_result_free(r);
         return rc;
     }

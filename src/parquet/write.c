@@ -17,7 +17,7 @@
 #include "parquet/parquet.h"
 #include "parquet/stats.h"
 
-enum { DEFAULT_GROUP_ROWS = 122880, GROUP_BYTES = 64 << 20, SQL_MAX = 64 << 20 };
+enum { DEFAULT_GROUP_ROWS = 122880, GROUP_BYTES = 32 << 20, SQL_MAX = 64 << 20 };
 
 void trib_parquet_file_free(struct trib_parquet_file *f)
 {

@@ -1,4 +1,5 @@
 /* The engine: statements, results, sources and functions over every type. */
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -6,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -106,6 +108,32 @@ static void test_memory_limit(void **state)
     assert_non_null(strstr(err.msg, "memory"));
     trib_conn_close(c);
     trib_engine_close(small);
+}
+
+/* Interrupts until the statement is over: one that comes too early is lost. */
+struct interrupter { int done; };
+static void *interrupt_often(void *arg)
+{
+    struct interrupter *i = arg;
+    while (!__atomic_load_n(&i->done, __ATOMIC_ACQUIRE)) {
+        trib_conn_interrupt(conn);
+        (void)usleep(2000);
+    }
+    return NULL;
+}
+
+static void test_interrupt(void **state)
+{
+    (void)state;
+    struct trib_err err = {0};
+    struct interrupter i = {0};
+    pthread_t thread;
+    assert_int_equal(pthread_create(&thread, NULL, interrupt_often, &i), 0);
+    int rc = trib_exec(conn, "SELECT count(*) FROM range(1000000) a, range(1000000) b WHERE a.range + b.range = -1", &err);
+    __atomic_store_n(&i.done, 1, __ATOMIC_RELEASE);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    assert_int_equal(rc, TRIB_E_CANCELLED);
+    assert_int_equal(ask("SELECT 1::BIGINT"), 1);
 }
 
 static void test_query_i64(void **state)
@@ -592,7 +620,7 @@ static void test_tokens(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_settings), cmocka_unit_test(test_errors), cmocka_unit_test(test_memory_limit),
+        cmocka_unit_test(test_settings), cmocka_unit_test(test_errors), cmocka_unit_test(test_memory_limit), cmocka_unit_test(test_interrupt),
         cmocka_unit_test(test_query_i64), cmocka_unit_test(test_types), cmocka_unit_test(test_odd_queries), cmocka_unit_test(test_reads),
         cmocka_unit_test(test_nested_views), cmocka_unit_test(test_source), cmocka_unit_test(test_source_errors),
         cmocka_unit_test(test_function), cmocka_unit_test(test_tokens),

@@ -64,6 +64,14 @@ struct trib_field *trib_type_add(struct trib_type *t, const char *name, struct t
     return f;
 }
 
+struct trib_field *trib_type_add_copy(struct trib_type *t, const struct trib_field *f)
+{
+    t->fields = trib_realloc(t->fields, (t->n_fields + 1) * sizeof *t->fields);
+    struct trib_field *to = &t->fields[t->n_fields++];
+    trib_field_copy(to, f);
+    return to;
+}
+
 struct trib_field *trib_type_find(const struct trib_type *t, const char *name)
 {
     for (size_t i = 0; i < t->n_fields; i++) {

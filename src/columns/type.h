@@ -64,6 +64,8 @@ void trib_field_copy(struct trib_field *to, const struct trib_field *from);
 /* Appends a nullable field to a STRUCT (or the element to an ARRAY); takes the type. Returns the new field [borrow],
  * valid until the next append. */
 struct trib_field *trib_type_add(struct trib_type *t, const char *name, struct trib_type type);
+/* Appends a copy of a field, name and metadata included. */
+struct trib_field *trib_type_add_copy(struct trib_type *t, const struct trib_field *f);
 struct trib_field *trib_type_find(const struct trib_type *t, const char *name); /* exact; NULL */
 bool trib_type_same(const struct trib_type *a, const struct trib_type *b); /* types, names, order; not metadata or nullability */
 

@@ -155,7 +155,12 @@ static int signature(struct trib_conn *c, const struct trib_function *f, struct 
     s->sql_name = trib_asprintf("%s__%" PRId64, f->name, id);
     trib_type_copy(&s->args, f->args);
     trib_type_copy(&s->result, f->result);
-    int rc = make_function(c, s, err);
+    /* A result that was dropped half read leaves its transaction open until the next statement, which rolls it back, and the
+     * function with it: end it first. */
+    int rc = trib_exec(c, "SELECT 1", err);
+    if (rc == 0) {
+        rc = make_function(c, s, err);
+    }
     /* Kept even then: the catalogue may hold a pointer to it. */
     (void)pthread_mutex_lock(&e->lock);
     s->next = e->signatures;

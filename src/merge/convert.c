@@ -41,9 +41,7 @@ void trib_item_fields(const struct trib_type *table, struct trib_type *ret)
     *ret = trib_type_simple(TRIB_T_STRUCT);
     for (size_t i = 0; i < table->n_fields; i++) {
         if (trib_field_attribute(&table->fields[i]) != NULL) {
-            struct trib_field *f = trib_type_add(ret, table->fields[i].name, trib_type_simple(TRIB_T_STRING));
-            trib_field_free(f);
-            trib_field_copy(f, &table->fields[i]);
+            (void)trib_type_add_copy(ret, &table->fields[i]);
         }
     }
 }

@@ -100,7 +100,7 @@ static void assemble(struct merge_run *r)
             for (size_t i = 0; i < r->new_item.n_fields; i++) {
                 struct trib_field *f = &r->new_item.fields[i];
                 if (trib_type_find(&r->schema, f->name) == NULL) {
-                    trib_field_copy(trib_type_add(&r->schema, "", trib_type_simple(TRIB_T_STRING)), f);
+                    (void)trib_type_add_copy(&r->schema, f);
                 }
             }
             const char *names[8];
@@ -113,20 +113,20 @@ static void assemble(struct merge_run *r)
         } else if (pass == 0 && r->s.version < 0) {
             for (size_t k = 0; k < m->o.n_keys; k++) {
                 const struct trib_field *f = trib_item_find(&r->new_item, m->o.keys[k]);
-                trib_field_copy(trib_type_add(&r->schema, "", trib_type_simple(TRIB_T_STRING)), f);
+                (void)trib_type_add_copy(&r->schema, f);
             }
         } else if (pass == 0) {
             for (size_t i = 0; i < r->s.schema.n_fields; i++) {
                 const struct trib_field *f = &r->s.schema.fields[i];
                 const char *a = trib_field_attribute(f);
                 const struct trib_field *now = a == NULL ? f : trib_item_find(&r->new_item, a);
-                trib_field_copy(trib_type_add(&r->schema, "", trib_type_simple(TRIB_T_STRING)), now == NULL ? f : now);
+                (void)trib_type_add_copy(&r->schema, now == NULL ? f : now);
             }
         } else if (pass == 2) {
             for (size_t i = 0; i < r->new_item.n_fields; i++) {
                 const struct trib_field *f = &r->new_item.fields[i];
                 if (trib_type_find(&r->schema, f->name) == NULL) {
-                    trib_field_copy(trib_type_add(&r->schema, "", trib_type_simple(TRIB_T_STRING)), f);
+                    (void)trib_type_add_copy(&r->schema, f);
                 }
             }
         }
@@ -166,6 +166,21 @@ static int compile(struct merge_run *r, struct trib_err *err)
     return 0;
 }
 
+/* The key columns, as Bronze has them: a target without a row of its own yet has tombstones all the same. */
+static int adopt_keys(struct merge_run *r, struct trib_evolved *ret, struct trib_err *err)
+{
+    struct trib_type keys = trib_type_simple(TRIB_T_STRUCT);
+    for (size_t k = 0; k < r->m->o.n_keys; k++) {
+        const struct trib_field *f = trib_item_find(r->b_item, r->m->o.keys[k]);
+        if (f != NULL) {
+            (void)trib_type_add_copy(&keys, f);
+        }
+    }
+    int rc = trib_schema_adopt(&r->item, &keys, &r->m->o.schema, ret, err);
+    trib_type_free(&keys);
+    return rc;
+}
+
 int trib_merge_schema(struct merge_run *r, struct trib_err *err)
 {
     struct trib_merge *m = r->m;
@@ -179,9 +194,18 @@ int trib_merge_schema(struct merge_run *r, struct trib_err *err)
         if (rc == 0) {
             rc = learn(r, true, in, err);
         }
+        struct trib_evolved keyed = {0};
         if (rc == 0) {
-            rc = trib_schema_evolve(&r->item, in, &m->o.schema, true, &grown, err);
+            rc = adopt_keys(r, &keyed, err);
         }
+        if (rc == 0) {
+            struct trib_schema_opts o = m->o.schema;
+            o.evolution = r->s.version < 0 && o.evolution != TRIB_EVOLVE_WIDEN ? TRIB_EVOLVE_ADD : o.evolution;
+            rc = trib_schema_evolve(&keyed.type, in, &o, true, &grown, err);
+            grown.changed = grown.changed || keyed.changed;
+        }
+        trib_type_free(&keyed.type);
+        free(keyed.new_fields);
         trib_type_free(&r->new_item);
     } else {
         rc = trib_schema_adopt(&r->item, r->b_item, &m->o.schema, &grown, err);

@@ -191,13 +191,33 @@ static bool add_bound(struct trib_buf *to, const struct trib_type *t, const stru
     }
 }
 
+size_t trib_parquet_leaves(const struct trib_type *t)
+{
+    size_t n = t->n_fields == 0 ? 1 : 0;
+    for (size_t i = 0; i < t->n_fields; i++) {
+        n += trib_parquet_leaves(&t->fields[i].type);
+    }
+    return n;
+}
+
+bool trib_parquet_has_floats(const struct trib_type *t)
+{
+    bool found = t->id == TRIB_T_FLOAT || t->id == TRIB_T_DOUBLE;
+    for (size_t i = 0; t->id == TRIB_T_STRUCT && i < t->n_fields && !found; i++) {
+        found = trib_parquet_has_floats(&t->fields[i].type);
+    }
+    return found;
+}
+
 struct walk {
     struct trib_leaf_stats *leaves;
     size_t n;
     const struct trib_parquet_opts *o;
     struct trib_buf path;   /* "a"."b" */
     struct trib_buf dotted; /* a.b */
-    size_t seen;            /* leaves, for the first 32 */
+    size_t seen;            /* leaves that may have statistics, for the first 32 */
+    size_t leaf;            /* of the file */
+    const bool *unbounded;
     enum part part;
 };
 
@@ -217,6 +237,8 @@ static bool wanted(const struct walk *w)
 
 static bool add_leaf(struct walk *w, const struct trib_type *t, struct trib_buf *to)
 {
+    size_t leaf = w->leaf;
+    w->leaf += trib_parquet_leaves(t);
     w->seen++;
     if (!wanted(w)) {
         return false;
@@ -227,7 +249,7 @@ static bool add_leaf(struct walk *w, const struct trib_type *t, struct trib_buf 
         return false;
     }
     if (w->part != PART_NULLS) {
-        return add_bound(to, t, s, w->part);
+        return (w->unbounded == NULL || !w->unbounded[leaf]) && add_bound(to, t, s, w->part);
     }
     if (!s->has_null_count || !all_digits(s->null_count.p, s->null_count.n)) {
         return false;
@@ -269,11 +291,11 @@ static bool add_members(struct walk *w, const struct trib_type *t, struct trib_b
     return true;
 }
 
-char *trib_parquet_stats_json(const struct trib_type *row, int64_t rows, struct trib_leaf_stats *leaves, size_t n,
+char *trib_parquet_stats_json(const struct trib_type *row, int64_t rows, struct trib_leaf_stats *leaves, size_t n, const bool *unbounded,
                               const struct trib_parquet_opts *o)
 {
     static const char *const names[] = {[PART_MIN] = "minValues", [PART_MAX] = "maxValues", [PART_NULLS] = "nullCount"};
-    struct walk w = {.leaves = leaves, .n = n, .o = o};
+    struct walk w = {.leaves = leaves, .n = n, .unbounded = unbounded, .o = o};
     struct trib_buf b;
     trib_buf_init(&b, SIZE_MAX / 2);
     trib_buf_init(&w.path, SIZE_MAX / 2);
@@ -285,6 +307,7 @@ char *trib_parquet_stats_json(const struct trib_type *row, int64_t rows, struct 
     for (int part = PART_MIN; part <= PART_NULLS; part++) {
         w.part = (enum part)part;
         w.seen = 0;
+        w.leaf = 0;
         trib_buf_addf(&b, ",\"%s\":", names[part]);
         if (!add_members(&w, row, &b)) {
             trib_buf_adds(&b, "{}");

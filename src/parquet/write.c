@@ -43,15 +43,26 @@ static void add_options(struct trib_buf *sql, const struct trib_parquet_opts *o)
 
 static struct trib_view str_at(const struct trib_vec *v, uint64_t row) { return trib_str_view(&((const struct trib_str *)v->data)[row]); }
 
+/* What COPY says of one file, kept beyond its result. */
+struct copied {
+    struct trib_leaf_stats *leaves;
+    size_t n;
+};
+
+static struct trib_view keep(struct trib_arena *a, struct trib_view v)
+{
+    return (struct trib_view){trib_arena_strndup(a, v.p, v.n), v.n};
+}
+
 /* column_statistics: MAP(path → MAP(kind → text)) */
-static char *stats_of(const struct trib_vec *map, uint64_t row, const struct trib_type *type, int64_t rows, const struct trib_parquet_opts *o)
+static struct copied stats_of(struct trib_arena *a, const struct trib_vec *map, uint64_t row)
 {
     struct trib_list l = ((const struct trib_list *)map->data)[row];
-    struct trib_leaf_stats *leaves = trib_calloc(l.length + 1, sizeof *leaves);
+    struct copied ret = {trib_calloc(l.length + 1, sizeof *ret.leaves), l.length};
     const struct trib_vec *paths = &map->children[0].children[0], *inner = &map->children[0].children[1];
     for (uint64_t i = 0; i < l.length; i++) {
-        struct trib_leaf_stats *s = &leaves[i];
-        s->path = str_at(paths, l.offset + i);
+        struct trib_leaf_stats *s = &ret.leaves[i];
+        s->path = keep(a, str_at(paths, l.offset + i));
         struct trib_list kinds = ((const struct trib_list *)inner->data)[l.offset + i];
         const struct trib_vec *keys = &inner->children[0].children[0], *values = &inner->children[0].children[1];
         for (uint64_t k = kinds.offset; k < kinds.offset + kinds.length; k++) {
@@ -60,22 +71,64 @@ static char *stats_of(const struct trib_vec *map, uint64_t row, const struct tri
                 continue;
             }
             if (trib_view_is(key, "min")) {
-                s->min = value;
+                s->min = keep(a, value);
                 s->has_min = true;
             } else if (trib_view_is(key, "max")) {
-                s->max = value;
+                s->max = keep(a, value);
                 s->has_max = true;
             } else if (trib_view_is(key, "null_count")) {
-                s->null_count = value;
+                s->null_count = keep(a, value);
                 s->has_null_count = true;
             } else if (trib_view_is(key, "has_nan")) {
                 s->has_nan = !trib_view_is(value, "false");
             }
         }
     }
-    char *ret = trib_parquet_stats_json(type, rows, leaves, l.length, o);
-    free(leaves);
     return ret;
+}
+
+/*
+ * Leaves with values but without bounds in one row group at least. COPY's has_nan tells of the last row group only (1.5.6), while
+ * a row group with a NaN has no bounds, so the footer knows better.
+ */
+static int unbounded_leaves(struct trib_conn *c, const char *path, bool *ret, size_t n, struct trib_err *err)
+{
+    struct trib_buf sql;
+    trib_buf_init(&sql, SQL_MAX);
+    trib_buf_adds(&sql, "SELECT DISTINCT column_id::BIGINT FROM parquet_metadata(");
+    trib_sql_literal(&sql, trib_view_of(path));
+    trib_buf_adds(&sql, ") WHERE stats_min_value IS NULL AND coalesce(stats_null_count, 0) < num_values");
+    struct trib_result *r = NULL;
+    int rc = trib_query(c, sql.p, &r, err);
+    const struct trib_chunk *chunk = NULL;
+    while (rc == 0 && (rc = trib_result_next(r, &chunk, err)) == 0 && chunk->rows > 0) {
+        for (size_t i = 0; i < chunk->rows; i++) {
+            int64_t leaf = ((const int64_t *)chunk->cols[0].data)[i];
+            if (leaf >= 0 && (size_t)leaf < n) {
+                ret[leaf] = true;
+            }
+        }
+    }
+    trib_result_free(r);
+    trib_buf_free(&sql);
+    return rc;
+}
+
+static int file_stats(struct trib_conn *c, const struct trib_type *type, const struct copied *k, const struct trib_parquet_opts *o,
+                      struct trib_parquet_file *f, struct trib_err *err)
+{
+    bool *unbounded = NULL;
+    int rc = 0;
+    if (trib_parquet_has_floats(type)) {
+        size_t n = trib_parquet_leaves(type);
+        unbounded = trib_calloc(n + 1, sizeof *unbounded);
+        rc = unbounded_leaves(c, f->path, unbounded, n, err);
+    }
+    if (rc == 0) {
+        f->stats_json = trib_parquet_stats_json(type, f->rows, k->leaves, k->n, unbounded, o);
+    }
+    free(unbounded);
+    return rc;
 }
 
 struct files {
@@ -95,9 +148,10 @@ static void files_free(struct files *f, bool remove_too)
 }
 
 /* filename, count, file_size_bytes, footer_size_bytes, column_statistics, partition_keys */
-static int take_files(struct trib_result *r, const struct trib_type *type, const struct trib_parquet_opts *o, struct files *ret, struct trib_err *err)
+static int take_files(struct trib_result *r, struct files *ret, struct copied **ret_stats, struct trib_arena *a, struct trib_err *err)
 {
     const struct trib_type *t = trib_result_type(r);
+    size_t cap = 0;
     if (t->n_fields < 5 || t->fields[0].type.id != TRIB_T_STRING || t->fields[1].type.id != TRIB_T_LONG ||
         t->fields[2].type.id != TRIB_T_LONG || t->fields[4].type.id != TRIB_T_MAP) {
         return trib_err_set(err, TRIB_E_INTERNAL, "COPY returned other columns than expected");
@@ -109,13 +163,14 @@ static int take_files(struct trib_result *r, const struct trib_type *type, const
             return 0;
         }
         for (size_t i = 0; i < c->rows; i++) {
+            TRIB_GROW(*ret_stats, cap, ret->n + 1);
+            (*ret_stats)[ret->n] = stats_of(a, &c->cols[4], i);
             TRIB_GROW(ret->p, ret->cap, ret->n + 1);
             struct trib_parquet_file *f = &ret->p[ret->n++];
             struct trib_view name = str_at(&c->cols[0], i);
             *f = (struct trib_parquet_file){.path = trib_strndup(name.p, name.n)};
             f->rows = ((const int64_t *)c->cols[1].data)[i];
             f->bytes = ((const int64_t *)c->cols[2].data)[i];
-            f->stats_json = stats_of(&c->cols[4], i, type, f->rows, o);
         }
     }
 }
@@ -130,14 +185,25 @@ static int copy_to(struct trib_conn *c, const char *select, const struct trib_ty
     add_options(&sql, o);
     int rc = trib_buf_check(&sql, "the statement that writes a Parquet file", err);
     struct trib_result *r = NULL;
+    struct copied *stats = NULL;
+    struct trib_arena arena;
+    trib_arena_init(&arena);
     if (rc == 0) {
         rc = trib_query(c, sql.p, &r, err);
     }
     if (rc == 0) {
-        rc = take_files(r, type, o, ret, err);
+        rc = take_files(r, ret, &stats, &arena, err);
         trib_result_free(r);
     }
     trib_buf_free(&sql);
+    for (size_t i = 0; i < ret->n; i++) {
+        if (rc == 0) {
+            rc = file_stats(c, type, &stats[i], o, &ret->p[i], err);
+        }
+        free(stats[i].leaves);
+    }
+    free(stats);
+    trib_arena_free(&arena);
     if (rc != 0) {
         files_free(ret, true);
         *ret = (struct files){0};

@@ -277,6 +277,29 @@ static void test_stats(void **state)
     check_stats("SELECT 1 AS a", two, 0, STATS(1, "", "", ""));
 }
 
+/* NaN anywhere, in whatever row group: no bounds, since NaN is the greatest to some readers. */
+static void test_stats_nan(void **state)
+{
+    (void)state;
+    static const char *const conditions[] = {"i = 0", "i = 3000", "i = 5999", "i < 2048", "i > 4096", "i % 7 = 0"};
+    for (size_t i = 0; i < sizeof conditions / sizeof conditions[0]; i++) {
+        struct trib_err err = {0};
+        struct trib_parquet_opts o = {.row_group_rows = 2048};
+        struct trib_parquet_file *f;
+        size_t n;
+        char *prefix = in_folder("nan");
+        char *sql = trib_asprintf("SELECT [1] AS l, {'f': CASE WHEN %s THEN 'nan'::DOUBLE ELSE i END, 'g': i::FLOAT} AS s, CASE WHEN %s THEN 'nan'::FLOAT END AS h, "
+                                  "MAP{'a': 1} AS m, i AS n FROM range(6000) t(i)", conditions[i], conditions[i]);
+        assert_int_equal(trib_parquet_write_query(conn, sql, prefix, &o, &f, &n, &err), 0);
+        assert_int_equal(n, 1);
+        assert_non_null(strstr(f[0].stats_json, "\"minValues\":{\"s\":{\"g\":0.0},\"n\":0},\"maxValues\":{\"s\":{\"g\":5999.0},\"n\":5999},\"nullCount\":{\"s\":{\"f\":0,\"g\":0},"));
+        trib_parquet_file_free(&f[0]);
+        free(f);
+        free(sql);
+        free(prefix);
+    }
+}
+
 static void test_stats_strings(void **state)
 {
     (void)state;
@@ -466,7 +489,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_format), cmocka_unit_test(test_write), cmocka_unit_test(test_write_nothing), cmocka_unit_test(test_wide_rows),
-        cmocka_unit_test(test_write_query), cmocka_unit_test(test_stats), cmocka_unit_test(test_stats_strings),
+        cmocka_unit_test(test_write_query), cmocka_unit_test(test_stats), cmocka_unit_test(test_stats_nan), cmocka_unit_test(test_stats_strings),
         cmocka_unit_test(test_stats_first_32), cmocka_unit_test(test_select),
     };
     return cmocka_run_group_tests_name("parquet", tests, setup, teardown);

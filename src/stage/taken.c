@@ -60,7 +60,8 @@ bool trib_taken_changed(struct trib_taken *t, struct trib_view name, int64_t siz
     if (seen == NULL) {
         return false;
     }
-    uint64_t now = ((uint64_t)size * UINT64_C(0x9E3779B97F4A7C15) ^ (uint64_t)mtime_us) | 1;
+    uint64_t now = (uint64_t)size * UINT64_C(0x9E3779B97F4A7C15) ^ (uint64_t)mtime_us;
+    now = now == 0 ? 1 : now; /* 0: not seen yet */
     bool changed = *seen != 0 && *seen != now;
     *seen = now;
     return changed;

@@ -5,6 +5,7 @@
 #ifndef TRIB_TEST_LAKE_H
 #define TRIB_TEST_LAKE_H
 
+#include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -107,7 +108,7 @@ static inline void lake_close(struct lake *l)
 static inline void put_bytes(struct lake *l, const char *key, const char *p, size_t n)
 {
     struct trib_err err = {0};
-    (void)trib_store_remove(l->source, key, &err);
+    ok(trib_store_remove(l->source, key, &err), &err);
     ok(trib_store_put(l->source, key, (struct trib_view){p, n}, true, &err), &err);
 }
 
@@ -144,6 +145,50 @@ static inline void set_mtime(struct lake *l, const char *key, int64_t seconds)
     const struct utimbuf t = {.actime = seconds, .modtime = seconds};
     assert_int_equal(utime(path, &t), 0);
     free(path);
+}
+
+/* An export as DynamoDB writes it, data gzipped. root: "" or "a/b/"; full: the data below <id>/, else beside it. */
+struct export_file {
+    const char *name, *text;
+    int items;
+    bool wrong_md5, absent;
+};
+static inline void put_export(struct lake *l, const char *root, const char *id, const char *table, bool full, const struct export_file *files, size_t n)
+{
+    struct trib_buf list;
+    trib_buf_init(&list, 1 << 20);
+    int total = 0;
+    for (size_t i = 0; i < n; i++) {
+        struct trib_buf gz;
+        unsigned char md5[16];
+        char text[32];
+        char *tail = full ? trib_asprintf("AWSDynamoDB/%s/data/%s", id, files[i].name) : trib_asprintf("AWSDynamoDB/data/%s", files[i].name);
+        char *key = trib_asprintf("%s%s", root, tail);
+        gzip_text(&gz, files[i].text, strlen(files[i].text));
+        (void)EVP_Digest(gz.p, gz.n, md5, NULL, EVP_md5(), NULL);
+        md5[0] ^= files[i].wrong_md5;
+        (void)EVP_EncodeBlock((unsigned char *)text, md5, 16);
+        if (!files[i].absent) {
+            put_bytes(l, key, gz.p, gz.n);
+        }
+        trib_buf_addf(&list, "{\"itemCount\":%d,\"md5Checksum\":\"%s\",\"etag\":\"e-1\",\"dataFileS3Key\":\"bucketprefix/%s\"}\n", files[i].items, text, tail);
+        total += files[i].items;
+        trib_buf_free(&gz);
+        free(key);
+        free(tail);
+    }
+    char *key = trib_asprintf("%sAWSDynamoDB/%s/manifest-files.json", root, id);
+    put_bytes(l, key, list.n == 0 ? "" : list.p, list.n);
+    free(key);
+    key = trib_asprintf("%sAWSDynamoDB/%s/manifest-summary.json", root, id);
+    char *summary = trib_asprintf("{\"tableArn\":\"arn:aws:dynamodb:eu-west-1:1:table/%s\",\"manifestFilesS3Key\":\"bucketprefix/AWSDynamoDB/%s/manifest-files.json\","
+                                  "\"itemCount\":%d,\"outputFormat\":\"DYNAMODB_JSON\",%s}",
+                                  table, id, total, full ? "\"exportTime\":\"2026-01-01T00:00:00.000Z\"" :
+                                  "\"exportType\":\"INCREMENTAL_EXPORT\",\"exportFromTime\":\"2026-01-01T00:00:00.000Z\",\"exportToTime\":\"2026-01-01T01:00:00.000Z\"");
+    put_text(l, key, summary);
+    free(summary);
+    free(key);
+    trib_buf_free(&list);
 }
 
 /* ---- answers ---- */

@@ -355,27 +355,34 @@ int trib_delta_commit(const struct trib_delta *t, const struct trib_snapshot *sn
 
 /* --- data files -------------------------------------------------------------------------------------------------- */
 
-/* Values that are safe in a folder's name everywhere; others put the file into the table's root, which the protocol allows. */
-static bool plain_name(const char *s)
+/* Hive's escapes, as Spark writes them: some readers take partition values from the folders' names, not from the log. */
+static void add_escaped(struct trib_buf *to, const char *s)
 {
     for (const char *p = s; *p != '\0'; p++) {
-        if (!((*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z') || (*p >= '0' && *p <= '9') ||
-              strchr("-_.", *p) != NULL)) {
-            return false;
+        unsigned char c = (unsigned char)*p;
+        if (c < 0x20 || c == 0x7F || strchr("\"#%'*/:=?\\{[]^", c) != NULL) {
+            trib_buf_addf(to, "%%%02X", c);
+        } else {
+            trib_buf_addc(to, *p);
         }
     }
-    return strlen(s) <= 100;
 }
 
+/* "d=2026-01-01/s=x/". A name that no file system takes puts the file into the table's root, which the protocol allows. */
 static void partition_folder(struct trib_buf *to, const struct trib_kv *partition, size_t n)
 {
+    enum { MAX_NAME = 255 };
     for (size_t i = 0; i < n; i++) {
-        if (!plain_name(partition[i].key) || (partition[i].value != NULL && !plain_name(partition[i].value))) {
+        size_t before = to->n;
+        bool null = partition[i].value == NULL || *partition[i].value == '\0';
+        add_escaped(to, partition[i].key);
+        trib_buf_addc(to, '=');
+        add_escaped(to, null ? "__HIVE_DEFAULT_PARTITION__" : partition[i].value);
+        if (to->n - before > MAX_NAME || to->overflow) {
             trib_buf_clear(to);
             return;
         }
-        bool null = partition[i].value == NULL || *partition[i].value == '\0';
-        trib_buf_addf(to, "%s=%s/", partition[i].key, null ? "__HIVE_DEFAULT_PARTITION__" : partition[i].value);
+        trib_buf_addc(to, '/');
     }
 }
 
@@ -388,9 +395,6 @@ int trib_delta_add_file(const struct trib_delta *t, const struct trib_parquet_fi
     trib_buf_init(&path, 4096);
     trib_buf_adds(&path, "");
     partition_folder(&path, partition, n_partition);
-    if (path.overflow) {
-        trib_buf_clear(&path);
-    }
     trib_buf_addf(&path, "part-%s.parquet", uuid);
     TRIB_CLEANUP(trib_cleanup_free) char *key = trib_delta_file_key(t, path.p);
     TRIB_TRY(trib_store_put_file(t->store, key, f->path, err));

@@ -39,10 +39,10 @@ size_t trib_edit_distance(const char *a, const char *b)
 const char *trib_nearest(const char *text, const char *const *names, size_t n)
 {
     const char *best = NULL;
-    size_t best_distance = 0, length = strlen(text);
+    size_t best_distance = 0, length = strnlen(text, NEAR_MAX); /* the distance is cut there too */
     for (size_t i = 0; i < n; i++) {
         size_t d = trib_edit_distance(text, names[i]);
-        size_t other = strlen(names[i]);
+        size_t other = strnlen(names[i], NEAR_MAX);
         size_t longer = length > other ? length : other, shorter = min2(length, other);
         int prefix = shorter >= 3 && strncasecmp(text, names[i], shorter) == 0;
         if (d > (longer + 1) / 3 && !prefix) {

@@ -68,9 +68,15 @@ static void print_commit(struct printer *p, const char *label, const struct trib
     trib_output_rows(p->out, &p->chunk);
 }
 
-static int print_table(struct printer *p, const char *label, struct trib_store *store, const char *path, struct trib_err *err)
+static int print_table(struct printer *p, const char *label, struct trib_store *store, const char *path,
+                       struct trib_err *err)
 {
-    struct trib_delta t = {.store = store, .path = trib_strdup(path), .conn = p->conn, .clock = p->env->clock, .rng = p->env->rng, .scratch = p->env->scratch};
+    struct trib_delta t = {.store = store,
+                           .path = trib_strdup(path),
+                           .conn = p->conn,
+                           .clock = p->env->clock,
+                           .rng = p->env->rng,
+                           .scratch = p->env->scratch};
     struct trib_commit_info *infos = NULL;
     size_t n = 0;
     int64_t limit = p->cli->flags.limit;
@@ -110,8 +116,9 @@ static int no_such_table(const struct trib_catalog_table *tables, size_t n, cons
         names[2 * i + 1] = made[i];
     }
     const char *near = trib_nearest(text, names, 2 * n);
-    int rc = near == NULL ? trib_err_set(err, TRIB_E_USAGE, "there is no table %s", text)
-                          : trib_err_set(err, TRIB_E_USAGE, "there is no table %s; try: tributary history %s", text, near);
+    int rc = near == NULL
+                 ? trib_err_set(err, TRIB_E_USAGE, "there is no table %s", text)
+                 : trib_err_set(err, TRIB_E_USAGE, "there is no table %s; try: tributary history %s", text, near);
     for (size_t i = 0; i < n; i++) {
         free(made[i]);
     }
@@ -150,7 +157,8 @@ static int print_path(struct printer *p, const char *path, struct trib_err *err)
     int rc = print_table(p, path, store, "", err);
     trib_store_free(store);
     if (rc == 0 && p->tables == 0) {
-        rc = trib_err_set(err, TRIB_E_NOT_FOUND, "%s holds no Delta table; try: give the folder that holds _delta_log", path);
+        rc = trib_err_set(err, TRIB_E_NOT_FOUND, "%s holds no Delta table; try: give the folder that holds _delta_log",
+                          path);
     }
     return rc;
 }
@@ -188,9 +196,11 @@ const struct trib_verb trib_verb_history = {
     .min_args = 1,
     .max_args = 1,
     .summary = "commits of a table, the newest first",
-    .text = "TABLE is a table as SQL names it (silver.orders, bronze.Orders), a name alone (all tables of that name, Bronze and quarantine for a DynamoDB "
-            "table), or the folder of any Delta table (it begins with / or .). The table form leaves out engine, parameters and metrics; -v or another --output has them.",
+    .text =
+        "TABLE is a table as SQL names it (silver.orders, bronze.Orders), a name alone (all tables of that name, Bronze and quarantine for a DynamoDB "
+        "table), or the folder of any Delta table (it begins with / or .). The table form leaves out engine, parameters and metrics; -v or another --output has them.",
     .flags = "limit",
-    .examples = "tributary history silver.orders # commits of Silver\ntributary history Orders --limit 5 --output jsonl # the last five of each table of that name",
+    .examples =
+        "tributary history silver.orders # commits of Silver\ntributary history Orders --limit 5 --output jsonl # the last five of each table of that name",
     .run = history_run,
 };

@@ -18,7 +18,7 @@ struct trib_output_writer {
     enum trib_output format;
     const struct trib_type *row; /* [borrow] */
     size_t max_cell;
-    char **keys;         /* JSON: names made unique */
+    char **keys; /* JSON: names made unique */
     struct trib_buf line;
     uint64_t rows;
     /* Table: cells of the first rows, ended by NUL each; widths once they are out. */
@@ -270,8 +270,8 @@ static void plain_cell(struct trib_buf *to, const char *p, size_t n, size_t max)
 
 static bool right_aligned(const struct trib_type *t)
 {
-    return t->id == TRIB_T_BYTE || t->id == TRIB_T_SHORT || t->id == TRIB_T_INT || t->id == TRIB_T_LONG || t->id == TRIB_T_FLOAT || t->id == TRIB_T_DOUBLE ||
-           t->id == TRIB_T_DECIMAL;
+    return t->id == TRIB_T_BYTE || t->id == TRIB_T_SHORT || t->id == TRIB_T_INT || t->id == TRIB_T_LONG ||
+           t->id == TRIB_T_FLOAT || t->id == TRIB_T_DOUBLE || t->id == TRIB_T_DECIMAL;
 }
 
 static void pad(struct trib_buf *to, size_t n, char c)
@@ -370,7 +370,8 @@ static void table_row(struct trib_output_writer *w, const struct trib_chunk *c, 
     }
 }
 
-struct trib_output_writer *trib_output_open(FILE *to, enum trib_output format, const struct trib_type *row, size_t max_cell)
+struct trib_output_writer *trib_output_open(FILE *to, enum trib_output format, const struct trib_type *row,
+                                            size_t max_cell)
 {
     struct trib_output_writer *w = trib_calloc(1, sizeof *w);
     *w = (struct trib_output_writer){.to = to, .format = format, .row = row, .max_cell = max_cell};
@@ -387,8 +388,11 @@ struct trib_output_writer *trib_output_open(FILE *to, enum trib_output format, c
 
 void trib_output_rows(struct trib_output_writer *w, const struct trib_chunk *chunk)
 {
-    static void (*const write_row[])(struct trib_output_writer *, const struct trib_chunk *, uint64_t) = {
-        [TRIB_OUTPUT_TABLE] = table_row, [TRIB_OUTPUT_JSON] = json_row, [TRIB_OUTPUT_JSONL] = json_row, [TRIB_OUTPUT_CSV] = csv_row};
+    static void (*const write_row[])(struct trib_output_writer *, const struct trib_chunk *,
+                                     uint64_t) = {[TRIB_OUTPUT_TABLE] = table_row,
+                                                  [TRIB_OUTPUT_JSON] = json_row,
+                                                  [TRIB_OUTPUT_JSONL] = json_row,
+                                                  [TRIB_OUTPUT_CSV] = csv_row};
     for (uint64_t i = 0; i < chunk->rows; i++) {
         write_row[w->format](w, chunk, i);
         w->rows++;

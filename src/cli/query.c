@@ -33,7 +33,10 @@ static int parse_at(const char *at, struct trib_conn *conn, struct trib_sql_scop
     int rc = trib_query_i64(conn, sql.p, -1, &us, err);
     trib_buf_free(&sql);
     if (rc != 0) {
-        return trib_err_set(err, TRIB_E_USAGE, "--at: '%s' is neither a version nor a timestamp; try: --at 7, --at 2026-01-31, --at 2026-01-31T10:00:00Z", at);
+        return trib_err_set(
+            err, TRIB_E_USAGE,
+            "--at: '%s' is neither a version nor a timestamp; try: --at 7, --at 2026-01-31, --at 2026-01-31T10:00:00Z",
+            at);
     }
     scope->at_us = us < 0 ? 0 : us;
     return 0;
@@ -43,7 +46,8 @@ static int print_rows(struct trib_cli *cli, struct trib_conn *conn, const char *
 {
     struct trib_result *r;
     TRIB_TRY(trib_query(conn, sql, &r, err));
-    struct trib_output_writer *w = trib_output_open(cli->out, cli->flags.output, trib_result_type(r), cli->terminal_out ? CELL_ON_TERMINAL : 0);
+    struct trib_output_writer *w =
+        trib_output_open(cli->out, cli->flags.output, trib_result_type(r), cli->terminal_out ? CELL_ON_TERMINAL : 0);
     const struct trib_chunk *c = NULL;
     int rc;
     while ((rc = trib_result_next(r, &c, err)) == 0 && c->rows > 0 && !trib_cli_out_closed(cli)) {
@@ -105,15 +109,17 @@ const struct trib_verb trib_verb_query = {
     .min_args = 1,
     .max_args = 1,
     .summary = "SQL over bronze.*, silver.*, gold.*, quarantine.* and any Delta table",
-    .text = "One statement that reads, in DuckDB's dialect. Tables: bronze.\"<DynamoDB name>\", quarantine.\"<DynamoDB name>\", silver.<table>, "
-            "silver.<table>_history, gold.<name>; where two domains share a table name, silver.\"<domain>/<table>\". delta('PATH') is any Delta table, "
-            "delta('PATH', version := N) one of its versions; a query that names no other table needs no configuration.\n\n"
-            "--at VERSION reads one table as of a version (exit 64 when the query reads several), --at TIMESTAMP all tables as of a time.\n\n"
-            "In JSON, BIGINT and DECIMAL are numbers with all their digits, BINARY is base64, TIMESTAMP ISO 8601 with Z (instants only), STRUCT an object, "
-            "ARRAY an array, MAP an array of {key, value}; NaN and infinities are strings.",
+    .text =
+        "One statement that reads, in DuckDB's dialect. Tables: bronze.\"<DynamoDB name>\", quarantine.\"<DynamoDB name>\", silver.<table>, "
+        "silver.<table>_history, gold.<name>; where two domains share a table name, silver.\"<domain>/<table>\". delta('PATH') is any Delta table, "
+        "delta('PATH', version := N) one of its versions; a query that names no other table needs no configuration.\n\n"
+        "--at VERSION reads one table as of a version (exit 64 when the query reads several), --at TIMESTAMP all tables as of a time.\n\n"
+        "In JSON, BIGINT and DECIMAL are numbers with all their digits, BINARY is base64, TIMESTAMP ISO 8601 with Z (instants only), STRUCT an object, "
+        "ARRAY an array, MAP an array of {key, value}; NaN and infinities are strings.",
     .flags = "at",
-    .examples = "tributary query \"SELECT count(*) FROM silver.orders\" # rows of a table\n"
-                "tributary query --output jsonl --at 2026-01-31T10:00:00Z \"SELECT * FROM silver.orders WHERE pk = 'O#1'\" # a row as it was\n"
-                "tributary query \"SELECT * FROM delta('./lake/bronze/dynamodb/Orders') LIMIT 5\" # any Delta table, no configuration",
+    .examples =
+        "tributary query \"SELECT count(*) FROM silver.orders\" # rows of a table\n"
+        "tributary query --output jsonl --at 2026-01-31T10:00:00Z \"SELECT * FROM silver.orders WHERE pk = 'O#1'\" # a row as it was\n"
+        "tributary query \"SELECT * FROM delta('./lake/bronze/dynamodb/Orders') LIMIT 5\" # any Delta table, no configuration",
     .run = query_run,
 };

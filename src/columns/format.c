@@ -149,7 +149,8 @@ void trib_format_date(struct trib_buf *to, int64_t days)
     int64_t month = mp < 10 ? mp + 3 : mp - 9;
     int64_t year = yoe + era * 400 + (month <= 2);
     const char *sign = year < 0 ? "-" : year > 9999 ? "+" : "";
-    trib_buf_addf(to, "%s%04lld-%02lld-%02lld", sign, (long long)(year < 0 ? -year : year), (long long)month, (long long)day);
+    trib_buf_addf(to, "%s%04lld-%02lld-%02lld", sign, (long long)(year < 0 ? -year : year), (long long)month,
+                  (long long)day);
 }
 
 void trib_format_timestamp(struct trib_buf *to, int64_t us, int fraction_digits)

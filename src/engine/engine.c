@@ -40,8 +40,9 @@ static int configure(duckdb_config config, const struct trib_engine_opts *o, str
     bad |= duckdb_set_config(config, "threads", threads) != DuckDBSuccess;
     bad |= duckdb_set_config(config, "temp_directory", o->scratch == NULL ? "" : o->scratch) != DuckDBSuccess;
     if (bad) {
-        return trib_err_set(err, TRIB_E_INTERNAL, "the SQL engine refused memory limit %s, threads %s or scratch folder '%s'", limit,
-                            threads, o->scratch == NULL ? "" : o->scratch);
+        return trib_err_set(err, TRIB_E_INTERNAL,
+                            "the SQL engine refused memory limit %s, threads %s or scratch folder '%s'", limit, threads,
+                            o->scratch == NULL ? "" : o->scratch);
     }
     return 0;
 }
@@ -72,7 +73,8 @@ int trib_engine_open(const struct trib_engine_opts *o, struct trib_engine **ret,
     struct trib_engine *e = trib_calloc(1, sizeof *e);
     char *text = NULL;
     if (duckdb_open_ext(NULL, &e->db, config, &text) != DuckDBSuccess) {
-        rc = trib_err_set(err, TRIB_E_INTERNAL, "the SQL engine did not open: %s", text == NULL ? "no reason given" : text);
+        rc = trib_err_set(err, TRIB_E_INTERNAL, "the SQL engine did not open: %s",
+                          text == NULL ? "no reason given" : text);
         duckdb_free(text);
         duckdb_destroy_config(&config);
         free(e);

@@ -132,15 +132,19 @@ static int make_function(struct trib_conn *c, struct trib_signature *sig, struct
     duckdb_scalar_function_set_function(f, function_call);
     duckdb_state state = duckdb_register_scalar_function(c->con, f);
     duckdb_destroy_scalar_function(&f);
-    return state == DuckDBSuccess ? 0 : trib_err_set(err, TRIB_E_INTERNAL, "the SQL engine refused the function '%s'", sig->name);
+    return state == DuckDBSuccess
+               ? 0
+               : trib_err_set(err, TRIB_E_INTERNAL, "the SQL engine refused the function '%s'", sig->name);
 }
 
-static int signature(struct trib_conn *c, const struct trib_function *f, struct trib_signature **ret, struct trib_err *err)
+static int signature(struct trib_conn *c, const struct trib_function *f, struct trib_signature **ret,
+                     struct trib_err *err)
 {
     struct trib_engine *e = c->engine;
     (void)pthread_mutex_lock(&e->lock);
     struct trib_signature *s = e->signatures;
-    while (s != NULL && !(strcmp(s->name, f->name) == 0 && trib_type_same(&s->args, f->args) && trib_type_same(&s->result, f->result))) {
+    while (s != NULL && !(strcmp(s->name, f->name) == 0 && trib_type_same(&s->args, f->args) &&
+                          trib_type_same(&s->result, f->result))) {
         s = s->next;
     }
     int64_t id = s == NULL ? ++e->next_id : 0;

@@ -31,9 +31,9 @@ struct trib_signature {
 
 /* A connection's implementation. */
 struct trib_impl {
-    struct trib_conn *conn;         /* [borrow] */
+    struct trib_conn *conn;           /* [borrow] */
     const struct trib_signature *sig; /* [borrow] */
-    struct trib_function f;         /* name, args and result point into sig */
+    struct trib_function f;           /* name, args and result point into sig */
     struct trib_impl *next;
 };
 
@@ -75,7 +75,8 @@ void trib_conn_unpend(struct trib_conn *c);
 int trib_conn_fail(struct trib_conn *c, const char *text, struct trib_err *err);
 
 /* Runs a prepared statement to its result (the first chunk, when it streams), without spinning. */
-int trib_engine_execute(struct trib_conn *c, duckdb_prepared_statement stmt, bool streaming, duckdb_result *ret, struct trib_err *err);
+int trib_engine_execute(struct trib_conn *c, duckdb_prepared_statement stmt, bool streaming, duckdb_result *ret,
+                        struct trib_err *err);
 
 int trib_engine_register_source_function(struct trib_engine *e, duckdb_connection con, struct trib_err *err);
 void trib_engine_drop_sources(struct trib_conn *c);

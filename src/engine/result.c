@@ -29,10 +29,12 @@ static void rest(unsigned *idle)
     (void)nanosleep(&t, NULL);
 }
 
-int trib_engine_execute(struct trib_conn *c, duckdb_prepared_statement stmt, bool streaming, duckdb_result *ret, struct trib_err *err)
+int trib_engine_execute(struct trib_conn *c, duckdb_prepared_statement stmt, bool streaming, duckdb_result *ret,
+                        struct trib_err *err)
 {
     duckdb_pending_result pending;
-    duckdb_state made = streaming ? duckdb_pending_prepared_streaming(stmt, &pending) : duckdb_pending_prepared(stmt, &pending);
+    duckdb_state made =
+        streaming ? duckdb_pending_prepared_streaming(stmt, &pending) : duckdb_pending_prepared(stmt, &pending);
     unsigned idle = 0;
     int rc = 0;
     duckdb_pending_state state = made == DuckDBSuccess ? DUCKDB_PENDING_RESULT_NOT_READY : DUCKDB_PENDING_ERROR;
@@ -55,7 +57,8 @@ int trib_engine_execute(struct trib_conn *c, duckdb_prepared_statement stmt, boo
 }
 
 /* Runs all statements but the last, which is prepared; all of them when ret is NULL. */
-static int run_statements(struct trib_conn *c, duckdb_extracted_statements all, idx_t n, duckdb_prepared_statement *ret, struct trib_err *err)
+static int run_statements(struct trib_conn *c, duckdb_extracted_statements all, idx_t n, duckdb_prepared_statement *ret,
+                          struct trib_err *err)
 {
     for (idx_t i = 0; i < n; i++) {
         duckdb_prepared_statement stmt;
@@ -142,8 +145,8 @@ static char *cast_query(const char *sql, const struct trib_type *type)
 }
 
 /* Prepares sql so that its columns have types of ours; *ret_sql (may be NULL) is the text that does it. */
-static int prepare_typed(struct trib_conn *c, const char *sql, duckdb_prepared_statement *ret, struct trib_type *ret_type,
-                         char **ret_sql, struct trib_err *err)
+static int prepare_typed(struct trib_conn *c, const char *sql, duckdb_prepared_statement *ret,
+                         struct trib_type *ret_type, char **ret_sql, struct trib_err *err)
 {
     duckdb_prepared_statement stmt;
     TRIB_TRY(prepare(c, sql, &stmt, err));
@@ -194,7 +197,8 @@ int trib_query_type(struct trib_conn *c, const char *sql, struct trib_type *ret,
 /* Statements that only read; the engine's own kind decides afterwards (WITH … INSERT). */
 static bool begins_as_reader(struct trib_view sql)
 {
-    static const char *const words[] = {"SELECT", "WITH", "FROM", "VALUES", "TABLE", "DESCRIBE", "DESC", "SHOW", "SUMMARIZE", "PIVOT", "UNPIVOT"};
+    static const char *const words[] = {"SELECT", "WITH", "FROM",      "VALUES", "TABLE",  "DESCRIBE",
+                                        "DESC",   "SHOW", "SUMMARIZE", "PIVOT",  "UNPIVOT"};
     size_t pos = 0;
     struct trib_token t = trib_token_next(sql, &pos);
     if (trib_token_is(sql, t, "EXPLAIN")) {
@@ -223,8 +227,10 @@ int trib_query_begins(const char *sql, struct trib_err *err)
         return trib_err_set(err, TRIB_E_USAGE, "the SQL text has %zu statements, one is wanted", statements);
     }
     if (!begins_as_reader(text)) {
-        return trib_err_set(err, TRIB_E_USAGE, "only a statement that reads may run here (SELECT, WITH, FROM, VALUES, DESCRIBE, SUMMARIZE, EXPLAIN): %.*s",
-                            (int)(end > 80 ? 80 : end), sql);
+        return trib_err_set(
+            err, TRIB_E_USAGE,
+            "only a statement that reads may run here (SELECT, WITH, FROM, VALUES, DESCRIBE, SUMMARIZE, EXPLAIN): %.*s",
+            (int)(end > 80 ? 80 : end), sql);
     }
     return 0;
 }
@@ -322,7 +328,8 @@ int trib_query_i64(struct trib_conn *c, const char *sql, int64_t otherwise, int6
         rc = trib_err_set(err, TRIB_E_INTERNAL, "the query must give one BIGINT: %.200s", sql);
     }
     if (rc == 0) {
-        *ret = chunk->rows == 0 || trib_vec_is_null(&chunk->cols[0], 0) ? otherwise : ((const int64_t *)chunk->cols[0].data)[0];
+        *ret = chunk->rows == 0 || trib_vec_is_null(&chunk->cols[0], 0) ? otherwise
+                                                                        : ((const int64_t *)chunk->cols[0].data)[0];
     }
     trib_result_free(r);
     return rc;

@@ -112,7 +112,8 @@ int trib_engine_register_source_function(struct trib_engine *e, duckdb_connectio
     duckdb_state state = duckdb_register_table_function(con, f);
     duckdb_destroy_logical_type(&id);
     duckdb_destroy_table_function(&f);
-    return state == DuckDBSuccess ? 0 : trib_err_set(err, TRIB_E_INTERNAL, "the SQL engine refused the source function");
+    return state == DuckDBSuccess ? 0
+                                  : trib_err_set(err, TRIB_E_INTERNAL, "the SQL engine refused the source function");
 }
 
 static void source_free(struct trib_source *s)
@@ -154,8 +155,8 @@ static int check_type(const struct trib_type *t, const char *name, struct trib_e
     return 0;
 }
 
-int trib_source_register(struct trib_conn *c, const char *name, const struct trib_type *row, trib_fill_fn fill, void *ctx,
-                         struct trib_err *err)
+int trib_source_register(struct trib_conn *c, const char *name, const struct trib_type *row, trib_fill_fn fill,
+                         void *ctx, struct trib_err *err)
 {
     TRIB_TRY(check_type(row, name, err));
     drop_sources(c, name);

@@ -16,7 +16,7 @@ enum trib_token_kind {
     TRIB_TOKEN_QUOTED, /* "name" */
     TRIB_TOKEN_STRING, /* 'text', E'text', $$text$$ */
     TRIB_TOKEN_NUMBER,
-    TRIB_TOKEN_PUNCT,  /* one character, but := is one token */
+    TRIB_TOKEN_PUNCT, /* one character, but := is one token */
 };
 struct trib_token {
     enum trib_token_kind kind;
@@ -24,7 +24,10 @@ struct trib_token {
 };
 /* The next token from *pos on, which is moved behind it. Text that ends inside a string or comment ends there. */
 struct trib_token trib_token_next(struct trib_view sql, size_t *pos);
-static inline struct trib_view trib_token_view(struct trib_view sql, struct trib_token t) { return (struct trib_view){sql.p + t.from, t.to - t.from}; }
+static inline struct trib_view trib_token_view(struct trib_view sql, struct trib_token t)
+{
+    return (struct trib_view){sql.p + t.from, t.to - t.from};
+}
 /* A WORD, compared without case. */
 bool trib_token_is(struct trib_view sql, struct trib_token t, const char *word);
 bool trib_token_punct(struct trib_view sql, struct trib_token t, const char *punct);

@@ -33,12 +33,18 @@ static duckdb_logical_type logical_struct(const struct trib_type *t)
 duckdb_logical_type trib_engine_logical(const struct trib_type *t)
 {
     static const duckdb_type simple[] = {
-        [TRIB_T_STRING] = DUCKDB_TYPE_VARCHAR,         [TRIB_T_BYTE] = DUCKDB_TYPE_TINYINT,
-        [TRIB_T_SHORT] = DUCKDB_TYPE_SMALLINT,         [TRIB_T_INT] = DUCKDB_TYPE_INTEGER,
-        [TRIB_T_LONG] = DUCKDB_TYPE_BIGINT,            [TRIB_T_FLOAT] = DUCKDB_TYPE_FLOAT,
-        [TRIB_T_DOUBLE] = DUCKDB_TYPE_DOUBLE,          [TRIB_T_BOOLEAN] = DUCKDB_TYPE_BOOLEAN,
-        [TRIB_T_BINARY] = DUCKDB_TYPE_BLOB,            [TRIB_T_DATE] = DUCKDB_TYPE_DATE,
-        [TRIB_T_TIMESTAMP] = DUCKDB_TYPE_TIMESTAMP_TZ, [TRIB_T_TIMESTAMP_NTZ] = DUCKDB_TYPE_TIMESTAMP,
+        [TRIB_T_STRING] = DUCKDB_TYPE_VARCHAR,
+        [TRIB_T_BYTE] = DUCKDB_TYPE_TINYINT,
+        [TRIB_T_SHORT] = DUCKDB_TYPE_SMALLINT,
+        [TRIB_T_INT] = DUCKDB_TYPE_INTEGER,
+        [TRIB_T_LONG] = DUCKDB_TYPE_BIGINT,
+        [TRIB_T_FLOAT] = DUCKDB_TYPE_FLOAT,
+        [TRIB_T_DOUBLE] = DUCKDB_TYPE_DOUBLE,
+        [TRIB_T_BOOLEAN] = DUCKDB_TYPE_BOOLEAN,
+        [TRIB_T_BINARY] = DUCKDB_TYPE_BLOB,
+        [TRIB_T_DATE] = DUCKDB_TYPE_DATE,
+        [TRIB_T_TIMESTAMP] = DUCKDB_TYPE_TIMESTAMP_TZ,
+        [TRIB_T_TIMESTAMP_NTZ] = DUCKDB_TYPE_TIMESTAMP,
     };
     switch (t->id) {
     case TRIB_T_DECIMAL: return duckdb_create_decimal_type(t->precision, t->scale);
@@ -85,7 +91,8 @@ static void type_nested(duckdb_logical_type t, duckdb_type id, struct trib_type 
         ret->fields[0].nullable = false;
     } else {
         *ret = trib_type_simple(TRIB_T_ARRAY);
-        add_member(ret, "element", id == DUCKDB_TYPE_LIST ? duckdb_list_type_child_type(t) : duckdb_array_type_child_type(t), ret_cast);
+        add_member(ret, "element",
+                   id == DUCKDB_TYPE_LIST ? duckdb_list_type_child_type(t) : duckdb_array_type_child_type(t), ret_cast);
         *ret_cast |= id == DUCKDB_TYPE_ARRAY;
     }
 }

@@ -101,7 +101,8 @@ static size_t add_ref(struct binding *b, size_t table, const char *url, int64_t 
         }
     }
     TRIB_GROW(b->refs, b->cap_refs, b->n_refs + 1);
-    b->refs[b->n_refs] = (struct ref){.table = table, .url = url == NULL ? NULL : trib_strdup(url), .version = version, .bound = -1};
+    b->refs[b->n_refs] =
+        (struct ref){.table = table, .url = url == NULL ? NULL : trib_strdup(url), .version = version, .bound = -1};
     return b->n_refs++;
 }
 
@@ -115,8 +116,9 @@ static int check_case(const struct binding *b, size_t table, struct trib_err *er
         }
         const struct trib_catalog_table *o = &b->scope->tables[b->refs[i].table];
         if (strcmp(o->schema, t->schema) == 0 && strcasecmp(o->name, t->name) == 0) {
-            return trib_err_set(err, TRIB_E_USAGE, "%s.\"%s\" and %s.\"%s\" differ in case only and cannot be used in one query", t->schema, t->name,
-                                o->schema, o->name);
+            return trib_err_set(err, TRIB_E_USAGE,
+                                "%s.\"%s\" and %s.\"%s\" differ in case only and cannot be used in one query",
+                                t->schema, t->name, o->schema, o->name);
         }
     }
     return 0;
@@ -181,7 +183,8 @@ static bool scan_version(struct trib_view sql, size_t *pos, int64_t *ret_version
         return false;
     }
     t = trib_token_next(sql, pos);
-    return t.kind == TRIB_TOKEN_NUMBER && parse_version(trib_token_view(sql, t), ret_version) && trib_token_punct(sql, trib_token_next(sql, pos), ")");
+    return t.kind == TRIB_TOKEN_NUMBER && parse_version(trib_token_view(sql, t), ret_version) &&
+           trib_token_punct(sql, trib_token_next(sql, pos), ")");
 }
 
 /* delta ( 'PATH' …; pos is behind the word, and moved only when it is one. */
@@ -201,8 +204,10 @@ static int scan_delta(struct binding *b, size_t from, size_t *pos, struct trib_e
     int64_t version;
     int rc = 0;
     if (!trib_token_text(b->sql, path, &url) || url.n == 0 || !scan_version(b->sql, &at, &version)) {
-        rc = trib_err_set(err, TRIB_E_USAGE, "delta() takes a path and a version, as in delta('PATH') or delta('PATH', version := 3); found: %.*s",
-                          (int)(at - from > 200 ? 200 : at - from), b->sql.p + from);
+        rc = trib_err_set(
+            err, TRIB_E_USAGE,
+            "delta() takes a path and a version, as in delta('PATH') or delta('PATH', version := 3); found: %.*s",
+            (int)(at - from > 200 ? 200 : at - from), b->sql.p + from);
     } else {
         TRIB_GROW(b->edits, b->cap_edits, b->n_edits + 1);
         b->edits[b->n_edits++] = (struct edit){from, at, add_ref(b, SIZE_MAX, url.p, version)};
@@ -265,7 +270,8 @@ static void view_name(const struct binding *b, size_t ref, struct trib_buf *to)
     }
 }
 
-static int pick_version(const struct binding *b, const struct ref *r, const struct trib_delta *t, int64_t *ret, struct trib_err *err)
+static int pick_version(const struct binding *b, const struct ref *r, const struct trib_delta *t, int64_t *ret,
+                        struct trib_err *err)
 {
     const struct trib_sql_scope *s = b->scope;
     if (r->version >= 0) {
@@ -291,8 +297,11 @@ static int make_view(struct binding *b, size_t ref, const struct trib_delta *t, 
     struct trib_buf sql;
     trib_buf_init(&sql, SQL_MAX);
     if (s.version < 0) {
-        rc = r->table == SIZE_MAX ? trib_err_set(err, TRIB_E_NOT_FOUND, "there is no Delta table; try: give the folder that holds _delta_log")
-                                  : trib_err_set(err, TRIB_E_NOT_FOUND, "it has no rows yet; try: `tributary run --once`, then the query again");
+        rc = r->table == SIZE_MAX
+                 ? trib_err_set(err, TRIB_E_NOT_FOUND,
+                                "there is no Delta table; try: give the folder that holds _delta_log")
+                 : trib_err_set(err, TRIB_E_NOT_FOUND,
+                                "it has no rows yet; try: `tributary run --once`, then the query again");
     } else {
         trib_buf_addf(&sql, r->table == SIZE_MAX ? "CREATE SCHEMA IF NOT EXISTS delta_%zu; " : "", ref);
         trib_buf_adds(&sql, "CREATE OR REPLACE VIEW ");
@@ -329,7 +338,12 @@ static int bind_path(struct binding *b, size_t ref, struct trib_err *err)
     struct trib_store *store = NULL;
     TRIB_TRY(trib_store_open(env->fs, b->refs[ref].url, &store, err));
     char root[] = "";
-    struct trib_delta t = {.store = store, .path = root, .conn = b->scope->conn, .clock = env->clock, .rng = env->rng, .scratch = env->scratch};
+    struct trib_delta t = {.store = store,
+                           .path = root,
+                           .conn = b->scope->conn,
+                           .clock = env->clock,
+                           .rng = env->rng,
+                           .scratch = env->scratch};
     int rc = make_view(b, ref, &t, b->refs[ref].url, err);
     trib_store_free(store);
     return rc == 0 ? 0 : trib_err_wrap(err, "delta('%s')", b->refs[ref].url);
@@ -340,8 +354,11 @@ static int bind_refs(struct binding *b, struct trib_err *err)
     const struct trib_sql_scope *s = b->scope;
     if (s->at_version >= 0) {
         if (b->n_refs != 1) {
-            return trib_err_set(err, TRIB_E_USAGE, "a version is that of one table, and the query reads %zu; try: a timestamp applies to all tables, "
-                                "delta('PATH', version := N) to one", b->n_refs);
+            return trib_err_set(
+                err, TRIB_E_USAGE,
+                "a version is that of one table, and the query reads %zu; try: a timestamp applies to all tables, "
+                "delta('PATH', version := N) to one",
+                b->n_refs);
         }
         if (b->refs[0].version >= 0) {
             return trib_err_set(err, TRIB_E_USAGE, "the query gives delta() a version already");
@@ -349,7 +366,8 @@ static int bind_refs(struct binding *b, struct trib_err *err)
     }
     for (size_t i = 0; i < sizeof schemas / sizeof schemas[0]; i++) {
         /* Views of an earlier text must not answer for this one. */
-        TRIB_TRY(trib_execf(s->conn, err, "DROP SCHEMA IF EXISTS %s CASCADE; CREATE SCHEMA %s", schemas[i], schemas[i]));
+        TRIB_TRY(
+            trib_execf(s->conn, err, "DROP SCHEMA IF EXISTS %s CASCADE; CREATE SCHEMA %s", schemas[i], schemas[i]));
     }
     for (size_t i = 0; i < b->n_refs; i++) {
         TRIB_TRY(b->refs[i].table == SIZE_MAX ? bind_path(b, i, err) : bind_catalogued(b, i, err));
@@ -376,7 +394,8 @@ static char *edited(const struct binding *b)
 
 static void spell(const struct trib_catalog_table *t, struct trib_buf *to)
 {
-    bool plain = t->name[strspn(t->name, "abcdefghijklmnopqrstuvwxyz0123456789_")] == '\0' && (t->name[0] < '0' || t->name[0] > '9');
+    bool plain = t->name[strspn(t->name, "abcdefghijklmnopqrstuvwxyz0123456789_")] == '\0' &&
+                 (t->name[0] < '0' || t->name[0] > '9');
     trib_buf_addf(to, "%s.", t->schema);
     if (plain) {
         trib_buf_adds(to, t->name);
@@ -392,7 +411,8 @@ static size_t nearest_table(const struct trib_sql_scope *s, const char *name)
     const char **names = trib_calloc(s->n_tables + 1, sizeof *names);
     char **made = trib_calloc(s->n_tables + 1, sizeof *made);
     for (size_t i = 0; i < s->n_tables; i++) {
-        made[i] = qualified ? trib_asprintf("%s.%s", s->tables[i].schema, s->tables[i].name) : trib_strdup(s->tables[i].name);
+        made[i] =
+            qualified ? trib_asprintf("%s.%s", s->tables[i].schema, s->tables[i].name) : trib_strdup(s->tables[i].name);
         names[i] = made[i];
     }
     const char *near = trib_nearest(name, names, s->n_tables);
@@ -419,7 +439,9 @@ static int no_such_table(const struct trib_sql_scope *s, const char *name, struc
         trib_buf_adds(&b, "; try: ");
         spell(&s->tables[near], &b);
     } else if (s->n_tables == 0) {
-        trib_buf_adds(&b, "; try: tables of the lake are named bronze.\"NAME\", silver.NAME, gold.NAME; delta('PATH') reads any Delta table");
+        trib_buf_adds(
+            &b,
+            "; try: tables of the lake are named bronze.\"NAME\", silver.NAME, gold.NAME; delta('PATH') reads any Delta table");
     } else {
         trib_buf_adds(&b, "; try one of: ");
         for (size_t i = 0; i < s->n_tables && b.n < 400; i++) {
@@ -456,8 +478,8 @@ static int explain(const struct binding *b, struct trib_err *err)
     return TRIB_E_USAGE;
 }
 
-int trib_sql_bind(const struct trib_sql_scope *scope, const char *sql, char **ret_sql, struct trib_sql_input **ret_inputs, size_t *ret_n,
-                  struct trib_err *err)
+int trib_sql_bind(const struct trib_sql_scope *scope, const char *sql, char **ret_sql,
+                  struct trib_sql_input **ret_inputs, size_t *ret_n, struct trib_err *err)
 {
     struct trib_err local = {0};
     if (err == NULL) {

@@ -14,26 +14,28 @@ enum trib_compression { TRIB_ZSTD, TRIB_SNAPPY, TRIB_UNCOMPRESSED };
 
 struct trib_parquet_opts {
     enum trib_compression compression;
-    size_t row_group_rows;    /* 0: 122,880; less for wide rows: the caller knows their width */
-    uint64_t file_bytes;      /* start a new file beyond about this size; 0: one file. Only for SQL sources without order */
+    size_t row_group_rows; /* 0: 122,880; less for wide rows: the caller knows their width */
+    uint64_t file_bytes; /* start a new file beyond about this size; 0: one file. Only for SQL sources without order */
     const char *const *stats; /* top-level columns whose statistics are wanted; NULL: the first 32 */
     size_t n_stats;
 };
 
 /* One written file, local until the caller moves it into the store. */
 struct trib_parquet_file {
-    char *path;         /* [out] */
+    char *path; /* [out] */
     int64_t rows, bytes;
-    char *stats_json;   /* Delta's stats: numRecords, minValues, maxValues, nullCount, tightBounds. [out] */
+    char *stats_json; /* Delta's stats: numRecords, minValues, maxValues, nullCount, tightBounds. [out] */
 };
 void trib_parquet_file_free(struct trib_parquet_file *f);
 
 /* Writes what fill gives (see trib_source_register) as one file at path. rows 0: no file is written (ret->path NULL). */
-TRIB_CHECKED int trib_parquet_write(struct trib_conn *c, const struct trib_type *row, trib_fill_fn fill, void *ctx, const char *path,
-                                    const struct trib_parquet_opts *o, struct trib_parquet_file *ret, struct trib_err *err);
+TRIB_CHECKED int trib_parquet_write(struct trib_conn *c, const struct trib_type *row, trib_fill_fn fill, void *ctx,
+                                    const char *path, const struct trib_parquet_opts *o, struct trib_parquet_file *ret,
+                                    struct trib_err *err);
 /* Writes the rows of a SELECT; file names are made by adding -0.parquet, -1.parquet … to path_prefix. */
-TRIB_CHECKED int trib_parquet_write_query(struct trib_conn *c, const char *select, const char *path_prefix, const struct trib_parquet_opts *o,
-                                          struct trib_parquet_file **ret, size_t *ret_n, struct trib_err *err);
+TRIB_CHECKED int trib_parquet_write_query(struct trib_conn *c, const char *select, const char *path_prefix,
+                                          const struct trib_parquet_opts *o, struct trib_parquet_file **ret,
+                                          size_t *ret_n, struct trib_err *err);
 
 /*
  * SQL text that reads these files as rows of exactly `row` (columns a file lacks are null, nested members too, types cast), plus,
@@ -44,8 +46,9 @@ struct trib_parquet_input {
     const char *path;
     const char *const *partition_values; /* one a partition column, SQL literal text or NULL for null; may be NULL */
 };
-TRIB_CHECKED int trib_parquet_select(struct trib_conn *c, const struct trib_type *row, const struct trib_parquet_input *files, size_t n,
-                                     const char *const *partition_columns, size_t n_partition_columns, bool with_position,
-                                     struct trib_buf *sql, struct trib_err *err);
+TRIB_CHECKED int trib_parquet_select(struct trib_conn *c, const struct trib_type *row,
+                                     const struct trib_parquet_input *files, size_t n,
+                                     const char *const *partition_columns, size_t n_partition_columns,
+                                     bool with_position, struct trib_buf *sql, struct trib_err *err);
 
 #endif

@@ -63,7 +63,8 @@ static size_t partition_index(const char *name, const char *const *columns, size
 }
 
 /* A partition column: its value by the file's index, a plain constant when all files agree (it then prunes). */
-static void add_partition(struct trib_buf *sql, const struct trib_type *t, const struct trib_parquet_input *files, size_t n, size_t k)
+static void add_partition(struct trib_buf *sql, const struct trib_type *t, const struct trib_parquet_input *files,
+                          size_t n, size_t k)
 {
     bool same = true;
     for (size_t i = 1; i < n && same; i++) {
@@ -83,7 +84,8 @@ static void add_partition(struct trib_buf *sql, const struct trib_type *t, const
     trib_buf_addc(sql, ')');
 }
 
-static void add_schema(struct trib_buf *sql, const struct trib_type *row, const char *const *partition_columns, size_t n_partition_columns)
+static void add_schema(struct trib_buf *sql, const struct trib_type *row, const char *const *partition_columns,
+                       size_t n_partition_columns)
 {
     const char *separator = "";
     trib_buf_adds(sql, "MAP {");
@@ -102,7 +104,8 @@ static void add_schema(struct trib_buf *sql, const struct trib_type *row, const 
     trib_buf_adds(sql, "}");
 }
 
-static int check(const struct trib_type *row, const struct trib_parquet_input *files, size_t n, size_t n_partition_columns, struct trib_err *err)
+static int check(const struct trib_type *row, const struct trib_parquet_input *files, size_t n,
+                 size_t n_partition_columns, struct trib_err *err)
 {
     if (row->n_fields <= n_partition_columns) {
         return trib_err_set(err, TRIB_E_UNSUPPORTED, "a table without columns of its own cannot be read");
@@ -115,9 +118,9 @@ static int check(const struct trib_type *row, const struct trib_parquet_input *f
     return 0;
 }
 
-int trib_parquet_select(struct trib_conn *c, const struct trib_type *row, const struct trib_parquet_input *files, size_t n,
-                        const char *const *partition_columns, size_t n_partition_columns, bool with_position, struct trib_buf *sql,
-                        struct trib_err *err)
+int trib_parquet_select(struct trib_conn *c, const struct trib_type *row, const struct trib_parquet_input *files,
+                        size_t n, const char *const *partition_columns, size_t n_partition_columns, bool with_position,
+                        struct trib_buf *sql, struct trib_err *err)
 {
     (void)c;
     TRIB_TRY(check(row, files, n, n_partition_columns, err));

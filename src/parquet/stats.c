@@ -44,7 +44,8 @@ static int64_t number(const char *p, size_t n)
 /* YYYY-MM-DD; other spellings (years beyond 9999, BC, infinity) are not taken. */
 static bool is_date(struct trib_view t)
 {
-    return t.n == 10 && t.p[4] == '-' && t.p[7] == '-' && all_digits(t.p, 4) && all_digits(t.p + 5, 2) && all_digits(t.p + 8, 2);
+    return t.n == 10 && t.p[4] == '-' && t.p[7] == '-' && all_digits(t.p, 4) && all_digits(t.p + 5, 2) &&
+           all_digits(t.p + 8, 2);
 }
 
 /* "YYYY-MM-DD HH:MM:SS[.ffffff][+00]" */
@@ -228,7 +229,8 @@ static bool wanted(const struct walk *w)
     }
     for (size_t i = 0; i < w->o->n_stats; i++) {
         size_t n = strlen(w->o->stats[i]);
-        if (w->dotted.n >= n && memcmp(w->dotted.p, w->o->stats[i], n) == 0 && (w->dotted.n == n || w->dotted.p[n] == '.')) {
+        if (w->dotted.n >= n && memcmp(w->dotted.p, w->o->stats[i], n) == 0 &&
+            (w->dotted.n == n || w->dotted.p[n] == '.')) {
             return true;
         }
     }
@@ -291,8 +293,8 @@ static bool add_members(struct walk *w, const struct trib_type *t, struct trib_b
     return true;
 }
 
-char *trib_parquet_stats_json(const struct trib_type *row, int64_t rows, struct trib_leaf_stats *leaves, size_t n, const bool *unbounded,
-                              const struct trib_parquet_opts *o)
+char *trib_parquet_stats_json(const struct trib_type *row, int64_t rows, struct trib_leaf_stats *leaves, size_t n,
+                              const bool *unbounded, const struct trib_parquet_opts *o)
 {
     static const char *const names[] = {[PART_MIN] = "minValues", [PART_MAX] = "maxValues", [PART_NULLS] = "nullCount"};
     struct walk w = {.leaves = leaves, .n = n, .unbounded = unbounded, .o = o};

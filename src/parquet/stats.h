@@ -15,7 +15,7 @@ size_t trib_parquet_leaves(const struct trib_type *t);
 /* Is there a FLOAT or DOUBLE outside lists and maps? */
 bool trib_parquet_has_floats(const struct trib_type *t);
 /* The JSON text of add.stats. leaves are sorted by this function. unbounded: leaves whose bounds cannot be trusted, NULL: none. [out] free() */
-char *trib_parquet_stats_json(const struct trib_type *row, int64_t rows, struct trib_leaf_stats *leaves, size_t n, const bool *unbounded,
-                              const struct trib_parquet_opts *o);
+char *trib_parquet_stats_json(const struct trib_type *row, int64_t rows, struct trib_leaf_stats *leaves, size_t n,
+                              const bool *unbounded, const struct trib_parquet_opts *o);
 
 #endif

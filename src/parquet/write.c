@@ -30,9 +30,11 @@ static void add_options(struct trib_buf *sql, const struct trib_parquet_opts *o)
 {
     static const char *const compression[] = {
         [TRIB_ZSTD] = "zstd, COMPRESSION_LEVEL 1", [TRIB_SNAPPY] = "snappy", [TRIB_UNCOMPRESSED] = "uncompressed"};
-    trib_buf_addf(sql, " (FORMAT parquet, PARQUET_VERSION v1, COMPRESSION %s, ROW_GROUP_SIZE %zu, ROW_GROUP_SIZE_BYTES %d, "
-                       "RETURN_STATS, WRITE_EMPTY_FILE false",
-                  compression[o->compression], o->row_group_rows == 0 ? (size_t)DEFAULT_GROUP_ROWS : o->row_group_rows, GROUP_BYTES);
+    trib_buf_addf(sql,
+                  " (FORMAT parquet, PARQUET_VERSION v1, COMPRESSION %s, ROW_GROUP_SIZE %zu, ROW_GROUP_SIZE_BYTES %d, "
+                  "RETURN_STATS, WRITE_EMPTY_FILE false",
+                  compression[o->compression], o->row_group_rows == 0 ? (size_t)DEFAULT_GROUP_ROWS : o->row_group_rows,
+                  GROUP_BYTES);
     if (o->file_bytes > 0) {
         trib_buf_addf(sql, ", FILE_SIZE_BYTES %llu", (unsigned long long)o->file_bytes);
     } else {
@@ -41,7 +43,10 @@ static void add_options(struct trib_buf *sql, const struct trib_parquet_opts *o)
     trib_buf_addc(sql, ')');
 }
 
-static struct trib_view str_at(const struct trib_vec *v, uint64_t row) { return trib_str_view(&((const struct trib_str *)v->data)[row]); }
+static struct trib_view str_at(const struct trib_vec *v, uint64_t row)
+{
+    return trib_str_view(&((const struct trib_str *)v->data)[row]);
+}
 
 /* What COPY says of one file, kept beyond its result. */
 struct copied {
@@ -114,8 +119,8 @@ static int unbounded_leaves(struct trib_conn *c, const char *path, bool *ret, si
     return rc;
 }
 
-static int file_stats(struct trib_conn *c, const struct trib_type *type, const struct copied *k, const struct trib_parquet_opts *o,
-                      struct trib_parquet_file *f, struct trib_err *err)
+static int file_stats(struct trib_conn *c, const struct trib_type *type, const struct copied *k,
+                      const struct trib_parquet_opts *o, struct trib_parquet_file *f, struct trib_err *err)
 {
     bool *unbounded = NULL;
     int rc = 0;
@@ -148,7 +153,8 @@ static void files_free(struct files *f, bool remove_too)
 }
 
 /* filename, count, file_size_bytes, footer_size_bytes, column_statistics, partition_keys */
-static int take_files(struct trib_result *r, struct files *ret, struct copied **ret_stats, struct trib_arena *a, struct trib_err *err)
+static int take_files(struct trib_result *r, struct files *ret, struct copied **ret_stats, struct trib_arena *a,
+                      struct trib_err *err)
 {
     const struct trib_type *t = trib_result_type(r);
     size_t cap = 0;
@@ -272,8 +278,9 @@ static int name_files(struct files *f, const char *path_prefix, struct trib_err 
     return 0;
 }
 
-int trib_parquet_write_query(struct trib_conn *c, const char *select, const char *path_prefix, const struct trib_parquet_opts *o,
-                             struct trib_parquet_file **ret, size_t *ret_n, struct trib_err *err)
+int trib_parquet_write_query(struct trib_conn *c, const char *select, const char *path_prefix,
+                             const struct trib_parquet_opts *o, struct trib_parquet_file **ret, size_t *ret_n,
+                             struct trib_err *err)
 {
     struct trib_type type;
     char *sql;

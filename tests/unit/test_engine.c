@@ -52,7 +52,8 @@ static void test_settings(void **state)
     (void)state;
     struct trib_err err = {0};
     assert_int_equal(ask("SELECT (current_setting('TimeZone') = 'UTC')::BIGINT"), 1);
-    assert_int_equal(ask("SELECT count(*) FROM duckdb_settings() WHERE name LIKE 'auto%_known_extensions' AND value = 'false'"), 2);
+    assert_int_equal(
+        ask("SELECT count(*) FROM duckdb_settings() WHERE name LIKE 'auto%_known_extensions' AND value = 'false'"), 2);
     assert_int_equal(ask("SELECT (strftime(TIMESTAMPTZ '2026-01-01 12:00:00+03', '%H') = '09')::BIGINT"), 1);
     assert_int_not_equal(trib_exec(conn, "INSTALL httpfs", &err), 0);
     assert_int_not_equal(trib_exec(conn, "SELECT * FROM 'http://127.0.0.1:1/x.parquet'", &err), 0);
@@ -80,7 +81,11 @@ static void test_errors(void **state)
     assert_int_equal(trib_query_i64(conn, "SELECT 'x'", 0, &v, &err), TRIB_E_INTERNAL);
     assert_int_equal(v, 7);
     /* One that comes while chunks stream. */
-    assert_int_equal(trib_query(conn, "SELECT CASE WHEN i < 500000 THEN i ELSE error('late')::BIGINT END AS x FROM range(1000000) t(i)", &r, &err), 0);
+    assert_int_equal(
+        trib_query(conn,
+                   "SELECT CASE WHEN i < 500000 THEN i ELSE error('late')::BIGINT END AS x FROM range(1000000) t(i)",
+                   &r, &err),
+        0);
     const struct trib_chunk *c;
     int rc;
     uint64_t rows = 0;
@@ -104,14 +109,17 @@ static void test_memory_limit(void **state)
     struct trib_engine_opts o = {.limit_bytes = 16 << 20, .threads = 1, .scratch = NULL};
     assert_int_equal(trib_engine_open(&o, &small, &err), 0);
     assert_int_equal(trib_conn_open(small, &c, &err), 0);
-    assert_int_equal(trib_exec(c, "CREATE TABLE t AS SELECT i, hash(i) h FROM range(10000000) t(i)", &err), TRIB_E_LIMIT);
+    assert_int_equal(trib_exec(c, "CREATE TABLE t AS SELECT i, hash(i) h FROM range(10000000) t(i)", &err),
+                     TRIB_E_LIMIT);
     assert_non_null(strstr(err.msg, "memory"));
     trib_conn_close(c);
     trib_engine_close(small);
 }
 
 /* Interrupts until the statement is over: one that comes too early is lost. */
-struct interrupter { int done; };
+struct interrupter {
+    int done;
+};
 static void *interrupt_often(void *arg)
 {
     struct interrupter *i = arg;
@@ -129,7 +137,8 @@ static void test_interrupt(void **state)
     struct interrupter i = {0};
     pthread_t thread;
     assert_int_equal(pthread_create(&thread, NULL, interrupt_often, &i), 0);
-    int rc = trib_exec(conn, "SELECT count(*) FROM range(1000000) a, range(1000000) b WHERE a.range + b.range = -1", &err);
+    int rc =
+        trib_exec(conn, "SELECT count(*) FROM range(1000000) a, range(1000000) b WHERE a.range + b.range = -1", &err);
     __atomic_store_n(&i.done, 1, __ATOMIC_RELEASE);
     assert_int_equal(pthread_join(thread, NULL), 0);
     assert_int_equal(rc, TRIB_E_CANCELLED);
@@ -156,16 +165,37 @@ static char *type_text(const struct trib_type *t)
 static void test_types(void **state)
 {
     (void)state;
-    static const struct { const char *sql, *want; } cases[] = {
-        {"1::BIGINT", "BIGINT"}, {"1::TINYINT", "TINYINT"}, {"1::UTINYINT", "SMALLINT"}, {"1::USMALLINT", "INTEGER"},
-        {"1::UINTEGER", "BIGINT"}, {"1::UBIGINT", "DECIMAL(20,0)"}, {"1::HUGEINT", "DECIMAL(38,0)"},
-        {"sum(1::BIGINT)", "DECIMAL(38,0)"}, {"1::UHUGEINT", "VARCHAR"}, {"NULL", "INTEGER"}, {"[]", "INTEGER[]"},
-        {"uuid()", "VARCHAR"}, {"INTERVAL 1 DAY", "VARCHAR"}, {"TIME '10:00'", "VARCHAR"}, {"'a'::ENUM('a','b')", "VARCHAR"},
-        {"DATE '2020-01-01'", "DATE"}, {"now()", "TIMESTAMP WITH TIME ZONE"}, {"TIMESTAMP '2020-01-01'", "TIMESTAMP"},
-        {"TIMESTAMP_MS '2020-01-01'", "TIMESTAMP"}, {"TIMESTAMP_NS '2020-01-01'", "VARCHAR"}, {"'x'::BLOB", "BLOB"},
-        {"1.25::DECIMAL(9,2)", "DECIMAL(9,2)"}, {"[1::HUGEINT]", "DECIMAL(38,0)[]"}, {"array_value(1, 2)", "INTEGER[]"},
+    static const struct {
+        const char *sql, *want;
+    } cases[] = {
+        {"1::BIGINT", "BIGINT"},
+        {"1::TINYINT", "TINYINT"},
+        {"1::UTINYINT", "SMALLINT"},
+        {"1::USMALLINT", "INTEGER"},
+        {"1::UINTEGER", "BIGINT"},
+        {"1::UBIGINT", "DECIMAL(20,0)"},
+        {"1::HUGEINT", "DECIMAL(38,0)"},
+        {"sum(1::BIGINT)", "DECIMAL(38,0)"},
+        {"1::UHUGEINT", "VARCHAR"},
+        {"NULL", "INTEGER"},
+        {"[]", "INTEGER[]"},
+        {"uuid()", "VARCHAR"},
+        {"INTERVAL 1 DAY", "VARCHAR"},
+        {"TIME '10:00'", "VARCHAR"},
+        {"'a'::ENUM('a','b')", "VARCHAR"},
+        {"DATE '2020-01-01'", "DATE"},
+        {"now()", "TIMESTAMP WITH TIME ZONE"},
+        {"TIMESTAMP '2020-01-01'", "TIMESTAMP"},
+        {"TIMESTAMP_MS '2020-01-01'", "TIMESTAMP"},
+        {"TIMESTAMP_NS '2020-01-01'", "VARCHAR"},
+        {"'x'::BLOB", "BLOB"},
+        {"1.25::DECIMAL(9,2)", "DECIMAL(9,2)"},
+        {"[1::HUGEINT]", "DECIMAL(38,0)[]"},
+        {"array_value(1, 2)", "INTEGER[]"},
         {"{'a': 1::UBIGINT, 'b \"c': [uuid()]}", "STRUCT(\"a\" DECIMAL(20,0), \"b \"\"c\" VARCHAR[])"},
-        {"MAP{'k': 1::HUGEINT}", "MAP(VARCHAR, DECIMAL(38,0))"}, {"'[1]'::JSON", "VARCHAR"}, {"'101'::BIT", "VARCHAR"},
+        {"MAP{'k': 1::HUGEINT}", "MAP(VARCHAR, DECIMAL(38,0))"},
+        {"'[1]'::JSON", "VARCHAR"},
+        {"'101'::BIT", "VARCHAR"},
         {"union_value(a := 1)", "VARCHAR"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
@@ -196,9 +226,16 @@ static void test_odd_queries(void **state)
 {
     (void)state;
     static const char *const sqls[] = {
-        "SELECT 1 AS a, 2 AS a, sum(1) AS a", "DESCRIBE SELECT 1", "SHOW TABLES", "SUMMARIZE SELECT 1 AS a", "EXPLAIN SELECT 1",
-        "PIVOT (SELECT i % 2 AS k, i::HUGEINT AS i FROM range(4) t(i)) ON k USING sum(i)", "FROM (PIVOT (SELECT i % 2 AS k, i FROM range(4) t(i)) ON k USING sum(i));",
-        "FROM range(3)", "VALUES (1), (2)", "WITH x AS (SELECT 1::HUGEINT AS a) SELECT * FROM x ORDER BY a LIMIT 1",
+        "SELECT 1 AS a, 2 AS a, sum(1) AS a",
+        "DESCRIBE SELECT 1",
+        "SHOW TABLES",
+        "SUMMARIZE SELECT 1 AS a",
+        "EXPLAIN SELECT 1",
+        "PIVOT (SELECT i % 2 AS k, i::HUGEINT AS i FROM range(4) t(i)) ON k USING sum(i)",
+        "FROM (PIVOT (SELECT i % 2 AS k, i FROM range(4) t(i)) ON k USING sum(i));",
+        "FROM range(3)",
+        "VALUES (1), (2)",
+        "WITH x AS (SELECT 1::HUGEINT AS a) SELECT * FROM x ORDER BY a LIMIT 1",
     };
     for (size_t i = 0; i < sizeof sqls / sizeof sqls[0]; i++) {
         struct trib_err err = {0};
@@ -218,13 +255,32 @@ static void test_odd_queries(void **state)
 static void test_reads(void **state)
 {
     (void)state;
-    static const char *const good[] = {"SELECT 1;", "WITH x AS (SELECT 1) FROM x", "((SELECT 1) UNION (SELECT 2))", "EXPLAIN SELECT 1", "EXPLAIN ANALYZE SELECT 1",
-                                       "DESCRIBE SELECT 1", "SUMMARIZE SELECT 1", "/* x */ VALUES (1) -- y"};
-    static const char *const bad[] = {"COPY (SELECT 1) TO '/tmp/trib-x.csv'", "EXPLAIN ANALYZE COPY (SELECT 1) TO '/tmp/trib-x.csv'", "ATTACH '/tmp/trib-x.db'",
-                                      "INSTALL httpfs", "LOAD httpfs", "CREATE TABLE t (a INT)", "DROP VIEW v", "SET threads = 1", "PRAGMA database_list",
-                                      "CALL duckdb_functions()", "SELECT 1; SELECT 2", "", ";", "-- nothing", "EXPORT DATABASE '/tmp/trib-x'", "SELECT ?",
-                                      "WITH x AS (SELECT 1 AS a) INSERT INTO reads_t FROM x", "EXPLAIN ANALYZE (COPY (SELECT 1) TO '/tmp/trib-x.csv')",
-                                      "USE temp", "VACUUM", "BEGIN", "SELECT $1"};
+    static const char *const good[] = {
+        "SELECT 1;",          "WITH x AS (SELECT 1) FROM x", "((SELECT 1) UNION (SELECT 2))",
+        "EXPLAIN SELECT 1",   "EXPLAIN ANALYZE SELECT 1",    "DESCRIBE SELECT 1",
+        "SUMMARIZE SELECT 1", "/* x */ VALUES (1) -- y"};
+    static const char *const bad[] = {"COPY (SELECT 1) TO '/tmp/trib-x.csv'",
+                                      "EXPLAIN ANALYZE COPY (SELECT 1) TO '/tmp/trib-x.csv'",
+                                      "ATTACH '/tmp/trib-x.db'",
+                                      "INSTALL httpfs",
+                                      "LOAD httpfs",
+                                      "CREATE TABLE t (a INT)",
+                                      "DROP VIEW v",
+                                      "SET threads = 1",
+                                      "PRAGMA database_list",
+                                      "CALL duckdb_functions()",
+                                      "SELECT 1; SELECT 2",
+                                      "",
+                                      ";",
+                                      "-- nothing",
+                                      "EXPORT DATABASE '/tmp/trib-x'",
+                                      "SELECT ?",
+                                      "WITH x AS (SELECT 1 AS a) INSERT INTO reads_t FROM x",
+                                      "EXPLAIN ANALYZE (COPY (SELECT 1) TO '/tmp/trib-x.csv')",
+                                      "USE temp",
+                                      "VACUUM",
+                                      "BEGIN",
+                                      "SELECT $1"};
     struct trib_err err = {0};
     assert_int_equal(trib_exec(conn, "CREATE TEMP TABLE reads_t (a INT)", &err), 0);
     for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
@@ -247,10 +303,13 @@ static void test_nested_views(void **state)
     (void)state;
     struct trib_err err = {0};
     struct trib_result *r;
-    assert_int_equal(trib_query(conn,
-                                "SELECT {'i': i, 'c': 5::BIGINT, 'n': NULL::BIGINT, 's': {'d': s}} AS x, [i, NULL, i + 1] AS l, MAP{s: i} AS m, i "
-                                "FROM (SELECT i, 'a string of some length ' || (i % 3) AS s FROM range(20000) t(i)) WHERE i % 7 = 3 ORDER BY i",
-                                &r, &err), 0);
+    assert_int_equal(
+        trib_query(
+            conn,
+            "SELECT {'i': i, 'c': 5::BIGINT, 'n': NULL::BIGINT, 's': {'d': s}} AS x, [i, NULL, i + 1] AS l, MAP{s: i} AS m, i "
+            "FROM (SELECT i, 'a string of some length ' || (i % 3) AS s FROM range(20000) t(i)) WHERE i % 7 = 3 ORDER BY i",
+            &r, &err),
+        0);
     const struct trib_chunk *c;
     int64_t want = 3;
     for (;;) {
@@ -293,8 +352,9 @@ struct feed {
 static struct trib_type feed_type(void)
 {
     struct trib_type row = trib_type_simple(TRIB_T_STRUCT);
-    static const enum trib_type_id ids[] = {TRIB_T_STRING, TRIB_T_BYTE, TRIB_T_SHORT, TRIB_T_INT, TRIB_T_LONG, TRIB_T_FLOAT, TRIB_T_DOUBLE,
-                                            TRIB_T_BOOLEAN, TRIB_T_BINARY, TRIB_T_DATE, TRIB_T_TIMESTAMP, TRIB_T_TIMESTAMP_NTZ};
+    static const enum trib_type_id ids[] = {TRIB_T_STRING, TRIB_T_BYTE,  TRIB_T_SHORT,     TRIB_T_INT,
+                                            TRIB_T_LONG,   TRIB_T_FLOAT, TRIB_T_DOUBLE,    TRIB_T_BOOLEAN,
+                                            TRIB_T_BINARY, TRIB_T_DATE,  TRIB_T_TIMESTAMP, TRIB_T_TIMESTAMP_NTZ};
     for (size_t i = 0; i < sizeof ids / sizeof ids[0]; i++) {
         char name[16];
         (void)snprintf(name, sizeof name, "c%zu", i);
@@ -433,21 +493,21 @@ static int feed_fill(void *ctx, struct trib_chunk *c, struct trib_err *err)
 }
 
 /* The same rows by SQL. */
-#define FEED_SQL                                                                                                                     \
-    "SELECT CASE WHEN z THEN NULL ELSE (CASE WHEN i%2=1 THEN 'short ' ELSE 'a rather long text ' END) || i END AS c0,"               \
-    " CASE WHEN z THEN NULL ELSE (i%100)::TINYINT END AS c1, CASE WHEN z THEN NULL ELSE (i%30000)::SMALLINT END AS c2,"              \
-    " CASE WHEN z THEN NULL ELSE i::INTEGER END AS c3, CASE WHEN z THEN NULL ELSE i*1000000007 END AS c4,"                           \
-    " CASE WHEN z THEN NULL ELSE (i::FLOAT/2)::FLOAT END AS c5, CASE WHEN z THEN NULL ELSE i::DOUBLE/4 END AS c6,"                   \
-    " CASE WHEN z THEN NULL ELSE i%3=0 END AS c7, CASE WHEN z THEN NULL ELSE '\\x00\\x01\\xFF'::BLOB END AS c8,"                     \
-    " CASE WHEN z THEN NULL ELSE DATE '1970-01-01' + i::INTEGER END AS c9, CASE WHEN z THEN NULL ELSE to_timestamp(i) END AS c10,"   \
-    " CASE WHEN z THEN NULL ELSE make_timestamp(-i*1000000) END AS c11,"                                                             \
-    " CASE WHEN z THEN NULL ELSE ((i%10000)::DECIMAL(18,2)/100)::DECIMAL(4,2) END AS d4,"                                            \
-    " CASE WHEN z THEN NULL ELSE (i::DECIMAL(18,2)/100)::DECIMAL(9,2) END AS d9, CASE WHEN z THEN NULL ELSE i::DECIMAL(18,2) END AS d18," \
-    " CASE WHEN z THEN NULL ELSE ('-0.' || lpad(i::VARCHAR, 18, '0'))::DECIMAL(38,18) END AS d38,"                                   \
+#define FEED_SQL                                                                                                                                  \
+    "SELECT CASE WHEN z THEN NULL ELSE (CASE WHEN i%2=1 THEN 'short ' ELSE 'a rather long text ' END) || i END AS c0,"                            \
+    " CASE WHEN z THEN NULL ELSE (i%100)::TINYINT END AS c1, CASE WHEN z THEN NULL ELSE (i%30000)::SMALLINT END AS c2,"                           \
+    " CASE WHEN z THEN NULL ELSE i::INTEGER END AS c3, CASE WHEN z THEN NULL ELSE i*1000000007 END AS c4,"                                        \
+    " CASE WHEN z THEN NULL ELSE (i::FLOAT/2)::FLOAT END AS c5, CASE WHEN z THEN NULL ELSE i::DOUBLE/4 END AS c6,"                                \
+    " CASE WHEN z THEN NULL ELSE i%3=0 END AS c7, CASE WHEN z THEN NULL ELSE '\\x00\\x01\\xFF'::BLOB END AS c8,"                                  \
+    " CASE WHEN z THEN NULL ELSE DATE '1970-01-01' + i::INTEGER END AS c9, CASE WHEN z THEN NULL ELSE to_timestamp(i) END AS c10,"                \
+    " CASE WHEN z THEN NULL ELSE make_timestamp(-i*1000000) END AS c11,"                                                                          \
+    " CASE WHEN z THEN NULL ELSE ((i%10000)::DECIMAL(18,2)/100)::DECIMAL(4,2) END AS d4,"                                                         \
+    " CASE WHEN z THEN NULL ELSE (i::DECIMAL(18,2)/100)::DECIMAL(9,2) END AS d9, CASE WHEN z THEN NULL ELSE i::DECIMAL(18,2) END AS d18,"         \
+    " CASE WHEN z THEN NULL ELSE ('-0.' || lpad(i::VARCHAR, 18, '0'))::DECIMAL(38,18) END AS d38,"                                                \
     " CASE WHEN z OR i%11=5 THEN NULL ELSE list_transform(range(i%7), lambda k: CASE WHEN k=3 THEN NULL ELSE {'s': 'an element of a list ' || i," \
-    "   'l': list_transform(range(k), lambda j: CASE WHEN j=2 THEN NULL ELSE i+j END)} END) END AS list,"                            \
-    " CASE WHEN z OR i%11=5 THEN NULL ELSE MAP{'k ' || i: i::DOUBLE, 'l ' || i: NULL} END AS map,"                                   \
-    " CASE WHEN z OR i%11=5 THEN NULL ELSE {'a': i, 'in': CASE WHEN i%2=1 THEN NULL ELSE {'b': 'inside ' || i} END} END AS st"       \
+    "   'l': list_transform(range(k), lambda j: CASE WHEN j=2 THEN NULL ELSE i+j END)} END) END AS list,"                                         \
+    " CASE WHEN z OR i%11=5 THEN NULL ELSE MAP{'k ' || i: i::DOUBLE, 'l ' || i: NULL} END AS map,"                                                \
+    " CASE WHEN z OR i%11=5 THEN NULL ELSE {'a': i, 'in': CASE WHEN i%2=1 THEN NULL ELSE {'b': 'inside ' || i} END} END AS st"                    \
     " FROM (SELECT i, i%13=12 AS z FROM range(10000) t(i))"
 
 static void test_source(void **state)
@@ -512,10 +572,13 @@ static void test_source_errors(void **state)
 }
 
 /* text, times → a list of structs: the text repeated, and its length; a null text gives a null list. */
-struct repeat { int calls; int64_t factor; };
+struct repeat {
+    int calls;
+    int64_t factor;
+};
 static void *repeat_state(void *ctx) { return trib_calloc(1, (size_t)((struct repeat *)ctx)->factor); }
-static int repeat_call(void *ctx, void *state, const struct trib_vec *args, size_t n, struct trib_vec *out, struct trib_arena *arena,
-                       struct trib_err *err)
+static int repeat_call(void *ctx, void *state, const struct trib_vec *args, size_t n, struct trib_vec *out,
+                       struct trib_arena *arena, struct trib_err *err)
 {
     struct repeat *rep = ctx;
     assert_non_null(state);
@@ -535,7 +598,8 @@ static int repeat_call(void *ctx, void *state, const struct trib_vec *args, size
         char *copy = trib_arena_strndup(arena, text.p, text.n);
         for (uint64_t k = 0; k < times; k++) {
             uint64_t at = out->child_used++;
-            ((struct trib_str *)out->children[0].children[0].data)[at] = k == 0 && text.n > 12 ? ((const struct trib_str *)args[0].data)[i] : trib_str_make(copy, text.n);
+            ((struct trib_str *)out->children[0].children[0].data)[at] =
+                k == 0 && text.n > 12 ? ((const struct trib_str *)args[0].data)[i] : trib_str_make(copy, text.n);
             ((int64_t *)out->children[0].children[1].data)[at] = (int64_t)text.n;
         }
     }
@@ -546,27 +610,37 @@ static void test_function(void **state)
 {
     (void)state;
     struct trib_err err = {0};
-    struct trib_type args = trib_type_simple(TRIB_T_STRUCT), el = trib_type_simple(TRIB_T_STRUCT), res = trib_type_simple(TRIB_T_ARRAY);
+    struct trib_type args = trib_type_simple(TRIB_T_STRUCT), el = trib_type_simple(TRIB_T_STRUCT),
+                     res = trib_type_simple(TRIB_T_ARRAY);
     trib_type_add(&args, "text", trib_type_simple(TRIB_T_STRING));
     trib_type_add(&args, "times", trib_type_simple(TRIB_T_LONG));
     trib_type_add(&el, "text", trib_type_simple(TRIB_T_STRING));
     trib_type_add(&el, "n", trib_type_simple(TRIB_T_LONG));
     trib_type_add(&res, "element", el);
     struct repeat once = {.factor = 1}, twice = {.factor = 2};
-    struct trib_function f = {.name = "rep", .args = &args, .result = &res, .call = repeat_call, .ctx = &once, .make_state = repeat_state, .free_state = free};
+    struct trib_function f = {.name = "rep",
+                              .args = &args,
+                              .result = &res,
+                              .call = repeat_call,
+                              .ctx = &once,
+                              .make_state = repeat_state,
+                              .free_state = free};
     assert_int_equal(trib_function_register(conn, &f, &err), 0);
     struct trib_conn *other;
     assert_int_equal(trib_conn_open(engine, &other, &err), 0);
     f.ctx = &twice;
     assert_int_equal(trib_function_register(other, &f, &err), 0);
-    const char *sql = "SELECT sum(len(rep(t, n)))::BIGINT FROM (SELECT 'a text beyond twelve' AS t, i % 5 AS n FROM range(100000) t(i))";
+    const char *sql =
+        "SELECT sum(len(rep(t, n)))::BIGINT FROM (SELECT 'a text beyond twelve' AS t, i % 5 AS n FROM range(100000) t(i))";
     assert_int_equal(ask(sql), 200000);
     int64_t v = 0;
     assert_int_equal(trib_query_i64(other, sql, 0, &v, &err), 0);
     assert_int_equal(v, 400000);
     trib_conn_close(other);
-    assert_int_equal(ask("SELECT count(*) FROM (SELECT unnest(rep(t, n), recursive := true) FROM (SELECT CASE WHEN i % 3 = 0 THEN NULL ELSE 'text number ' || i END AS t, "
-                         "i % 5 AS n, i FROM range(30000) t(i))) u(text, n) WHERE length(text) = n AND text LIKE 'text number %'"), 40000);
+    assert_int_equal(
+        ask("SELECT count(*) FROM (SELECT unnest(rep(t, n), recursive := true) FROM (SELECT CASE WHEN i % 3 = 0 THEN NULL ELSE 'text number ' || i END AS t, "
+            "i % 5 AS n, i FROM range(30000) t(i))) u(text, n) WHERE length(text) = n AND text LIKE 'text number %'"),
+        40000);
     assert_int_equal(ask("SELECT len(rep('x', 3))"), 3);
     assert_int_equal(ask("SELECT len(rep(NULL, 3))"), -2);
     assert_int_equal(trib_exec(conn, "SELECT rep('x', i) FROM range(2000) t(i)", &err), TRIB_E_LIMIT);
@@ -582,13 +656,15 @@ static void test_function(void **state)
 static void test_tokens(void **state)
 {
     (void)state;
-    struct trib_view sql = TRIB_VIEW_LIT("SELECT 'a''b;' /* ; /* ; */ */, \"x\"\"y\", $$;$$ , $q$ ' $q$, E'\\';', 1.5e-3 -- ;\n, delta(v := 2) ; ; -- end;");
+    struct trib_view sql = TRIB_VIEW_LIT(
+        "SELECT 'a''b;' /* ; /* ; */ */, \"x\"\"y\", $$;$$ , $q$ ' $q$, E'\\';', 1.5e-3 -- ;\n, delta(v := 2) ; ; -- end;");
     size_t n = 0;
     size_t end = trib_sql_trim(sql, &n);
     assert_int_equal(n, 1);
     assert_int_equal(sql.p[end - 1], ')');
-    static const enum trib_token_kind kinds[] = {TRIB_TOKEN_WORD, TRIB_TOKEN_STRING, TRIB_TOKEN_PUNCT, TRIB_TOKEN_QUOTED, TRIB_TOKEN_PUNCT, TRIB_TOKEN_STRING,
-                                                 TRIB_TOKEN_PUNCT, TRIB_TOKEN_STRING, TRIB_TOKEN_PUNCT, TRIB_TOKEN_STRING, TRIB_TOKEN_PUNCT, TRIB_TOKEN_NUMBER};
+    static const enum trib_token_kind kinds[] = {
+        TRIB_TOKEN_WORD,  TRIB_TOKEN_STRING, TRIB_TOKEN_PUNCT, TRIB_TOKEN_QUOTED, TRIB_TOKEN_PUNCT, TRIB_TOKEN_STRING,
+        TRIB_TOKEN_PUNCT, TRIB_TOKEN_STRING, TRIB_TOKEN_PUNCT, TRIB_TOKEN_STRING, TRIB_TOKEN_PUNCT, TRIB_TOKEN_NUMBER};
     size_t pos = 0;
     for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
         struct trib_token t = trib_token_next(sql, &pos);
@@ -602,7 +678,8 @@ static void test_tokens(void **state)
         trib_buf_free(&b);
     }
     /* Unterminated things end with the text. */
-    static const char *const open[] = {"'abc", "\"abc", "$$abc", "/* abc", "-- abc", "E'\\", "$a", "'", "/*/", "1e", "$"};
+    static const char *const open[] = {"'abc", "\"abc", "$$abc", "/* abc", "-- abc", "E'\\",
+                                       "$a",   "'",     "/*/",   "1e",     "$"};
     for (size_t i = 0; i < sizeof open / sizeof open[0]; i++) {
         struct trib_view v = trib_view_of(open[i]);
         pos = 0;
@@ -620,10 +697,11 @@ static void test_tokens(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_settings), cmocka_unit_test(test_errors), cmocka_unit_test(test_memory_limit), cmocka_unit_test(test_interrupt),
-        cmocka_unit_test(test_query_i64), cmocka_unit_test(test_types), cmocka_unit_test(test_odd_queries), cmocka_unit_test(test_reads),
-        cmocka_unit_test(test_nested_views), cmocka_unit_test(test_source), cmocka_unit_test(test_source_errors),
-        cmocka_unit_test(test_function), cmocka_unit_test(test_tokens),
+        cmocka_unit_test(test_settings),    cmocka_unit_test(test_errors),        cmocka_unit_test(test_memory_limit),
+        cmocka_unit_test(test_interrupt),   cmocka_unit_test(test_query_i64),     cmocka_unit_test(test_types),
+        cmocka_unit_test(test_odd_queries), cmocka_unit_test(test_reads),         cmocka_unit_test(test_nested_views),
+        cmocka_unit_test(test_source),      cmocka_unit_test(test_source_errors), cmocka_unit_test(test_function),
+        cmocka_unit_test(test_tokens),
     };
     return cmocka_run_group_tests_name("engine", tests, setup, teardown);
 }

@@ -65,7 +65,9 @@ static void check(const char *sql, enum trib_output format, const char *want)
 static void test_jsonl_values(void **state)
 {
     (void)state;
-    static const struct { const char *sql, *want; } cases[] = {
+    static const struct {
+        const char *sql, *want;
+    } cases[] = {
         {"9223372036854775807", "9223372036854775807"},
         {"(-9223372036854775808)::BIGINT", "-9223372036854775808"},
         {"1::TINYINT", "1"},
@@ -122,17 +124,19 @@ static void test_documents(void **state)
 static void test_csv(void **state)
 {
     (void)state;
-    check("SELECT 1 AS a, 'x,y' AS \"b,\"\"c\", NULL AS n, '' AS e, 'li' || chr(10) || 'ne' AS l, '\"' AS q, ' s' AS s, [1, 2] AS li, 'z' AS z", TRIB_OUTPUT_CSV,
-          "a,\"b,\"\"c\",n,e,l,q,s,li,z\n1,\"x,y\",,\"\",\"li\nne\",\"\"\"\",\" s\",\"[1,2]\",z\n");
+    check(
+        "SELECT 1 AS a, 'x,y' AS \"b,\"\"c\", NULL AS n, '' AS e, 'li' || chr(10) || 'ne' AS l, '\"' AS q, ' s' AS s, [1, 2] AS li, 'z' AS z",
+        TRIB_OUTPUT_CSV, "a,\"b,\"\"c\",n,e,l,q,s,li,z\n1,\"x,y\",,\"\",\"li\nne\",\"\"\"\",\" s\",\"[1,2]\",z\n");
     check("SELECT 1 AS a WHERE false", TRIB_OUTPUT_CSV, "a\n");
-    check("SELECT 'nan'::DOUBLE AS a, TIMESTAMPTZ '2026-01-01 00:00:00Z' AS t, 'x'::BLOB AS b", TRIB_OUTPUT_CSV, "a,t,b\nNaN,2026-01-01T00:00:00Z,eA==\n");
+    check("SELECT 'nan'::DOUBLE AS a, TIMESTAMPTZ '2026-01-01 00:00:00Z' AS t, 'x'::BLOB AS b", TRIB_OUTPUT_CSV,
+          "a,t,b\nNaN,2026-01-01T00:00:00Z,eA==\n");
 }
 
 static void test_table(void **state)
 {
     (void)state;
-    check("SELECT * FROM (VALUES ('caf\xC3\xA9', 1), ('a' || chr(10) || 'b', 1000), (NULL, NULL)) t(name, n)", TRIB_OUTPUT_TABLE,
-          "name     n\n----  ----\ncaf\xC3\xA9     1\na\\nb  1000\nNULL  NULL\n(3 rows)\n");
+    check("SELECT * FROM (VALUES ('caf\xC3\xA9', 1), ('a' || chr(10) || 'b', 1000), (NULL, NULL)) t(name, n)",
+          TRIB_OUTPUT_TABLE, "name     n\n----  ----\ncaf\xC3\xA9     1\na\\nb  1000\nNULL  NULL\n(3 rows)\n");
     check("SELECT 1 AS n WHERE false", TRIB_OUTPUT_TABLE, "n\n-\n(0 rows)\n");
     char *got = output("SELECT 'abcdefghij' AS a, 'abcde' AS b", TRIB_OUTPUT_TABLE, 5);
     assert_string_equal(got, "a      b\n-----  -----\nabcd\xE2\x80\xA6  abcde\n(1 row)\n");
@@ -160,7 +164,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_jsonl_values), cmocka_unit_test(test_documents), cmocka_unit_test(test_csv),
-        cmocka_unit_test(test_table), cmocka_unit_test(test_wide),
+        cmocka_unit_test(test_table),        cmocka_unit_test(test_wide),
     };
     return cmocka_run_group_tests_name("output", tests, setup, teardown);
 }

@@ -64,7 +64,12 @@ static int64_t askf(const char *fmt, ...)
     return ret;
 }
 
-struct rows { int64_t at, end, fail_at; size_t chunk_rows; const char *text; size_t text_n; };
+struct rows {
+    int64_t at, end, fail_at;
+    size_t chunk_rows;
+    const char *text;
+    size_t text_n;
+};
 
 static int fill(void *ctx, struct trib_chunk *c, struct trib_err *err)
 {
@@ -107,9 +112,10 @@ static void test_write(void **state)
     struct stat st;
     assert_int_equal(stat(path, &st), 0);
     assert_int_equal(f.bytes, st.st_size);
-    assert_string_equal(f.stats_json, "{\"numRecords\":300000,\"minValues\":{\"n\":0,\"text \\\"x\\\"\":\"some text of the row\"},"
-                                      "\"maxValues\":{\"n\":299999,\"text \\\"x\\\"\":\"some text of the row\"},"
-                                      "\"nullCount\":{\"n\":0,\"text \\\"x\\\"\":60000},\"tightBounds\":true}");
+    assert_string_equal(f.stats_json,
+                        "{\"numRecords\":300000,\"minValues\":{\"n\":0,\"text \\\"x\\\"\":\"some text of the row\"},"
+                        "\"maxValues\":{\"n\":299999,\"text \\\"x\\\"\":\"some text of the row\"},"
+                        "\"nullCount\":{\"n\":0,\"text \\\"x\\\"\":60000},\"tightBounds\":true}");
     char *sql_path = in_folder("it''s one.parquet");
     assert_int_equal(askf("SELECT count(*) FROM read_parquet('%s') WHERE n <> file_row_number", sql_path), 0);
     assert_int_equal(askf("SELECT max(row_group_num_rows) FROM parquet_metadata('%s')", sql_path) / 10000, 12);
@@ -142,7 +148,8 @@ static void test_write_nothing(void **state)
     assert_int_not_equal(access(path, F_OK), 0);
     /* A folder that is not there. */
     r = (struct rows){.end = 10, .chunk_rows = 10, .text = "x", .text_n = 1};
-    assert_int_equal(trib_parquet_write(conn, &row, fill, &r, "/tmp/trib-no-such-folder/x.parquet", &o, &f, &err), TRIB_E_IO);
+    assert_int_equal(trib_parquet_write(conn, &row, fill, &r, "/tmp/trib-no-such-folder/x.parquet", &o, &f, &err),
+                     TRIB_E_IO);
     free(path);
     trib_type_free(&row);
 }
@@ -197,12 +204,21 @@ static void test_write_query(void **state)
     struct trib_parquet_file *f;
     size_t n;
     char *prefix = in_folder("q");
-    assert_int_equal(trib_parquet_write_query(conn, "SELECT i, sum(i) OVER () AS s, uuid() u FROM range(1000) t(i) ORDER BY i DESC -- end\n;", prefix, &o, &f, &n, &err), 0);
+    assert_int_equal(trib_parquet_write_query(
+                         conn,
+                         "SELECT i, sum(i) OVER () AS s, uuid() u FROM range(1000) t(i) ORDER BY i DESC -- end\n;",
+                         prefix, &o, &f, &n, &err),
+                     0);
     assert_int_equal(n, 1);
     assert_int_equal(f[0].rows, 1000);
     assert_non_null(strstr(f[0].stats_json, "\"minValues\":{\"i\":0,\"s\":499500,\"u\":\""));
-    assert_int_equal(askf("SELECT count(*) FROM read_parquet('%s-0.parquet') WHERE i <> 999 - file_row_number", prefix), 0);
-    assert_int_equal(askf("SELECT count(*) FROM (DESCRIBE FROM read_parquet('%s-0.parquet')) WHERE column_type IN ('BIGINT', 'DECIMAL(38,0)', 'VARCHAR')", prefix), 3);
+    assert_int_equal(askf("SELECT count(*) FROM read_parquet('%s-0.parquet') WHERE i <> 999 - file_row_number", prefix),
+                     0);
+    assert_int_equal(
+        askf(
+            "SELECT count(*) FROM (DESCRIBE FROM read_parquet('%s-0.parquet')) WHERE column_type IN ('BIGINT', 'DECIMAL(38,0)', 'VARCHAR')",
+            prefix),
+        3);
     trib_parquet_file_free(&f[0]);
     free(f);
     assert_int_equal(trib_parquet_write_query(conn, "SELECT 1 AS a WHERE false", prefix, &o, &f, &n, &err), 0);
@@ -210,7 +226,10 @@ static void test_write_query(void **state)
     free(f);
     /* Several files. */
     o.file_bytes = 1 << 20;
-    assert_int_equal(trib_parquet_write_query(conn, "SELECT i, hash(i) AS h, md5(i::VARCHAR) AS m FROM range(300000) t(i)", prefix, &o, &f, &n, &err), 0);
+    assert_int_equal(trib_parquet_write_query(conn,
+                                              "SELECT i, hash(i) AS h, md5(i::VARCHAR) AS m FROM range(300000) t(i)",
+                                              prefix, &o, &f, &n, &err),
+                     0);
     assert_true(n > 2);
     int64_t rows = 0;
     for (size_t i = 0; i < n; i++) {
@@ -218,7 +237,8 @@ static void test_write_query(void **state)
         assert_string_equal(f[i].path, want);
         rows += f[i].rows;
         assert_int_equal(askf("SELECT count(*) FROM read_parquet('%s')", want), f[i].rows);
-        assert_int_equal(askf("SELECT min(i) FROM read_parquet('%s')", want), strtoll(strstr(f[i].stats_json, "\"i\":") + 4, NULL, 10));
+        assert_int_equal(askf("SELECT min(i) FROM read_parquet('%s')", want),
+                         strtoll(strstr(f[i].stats_json, "\"i\":") + 4, NULL, 10));
         free(want);
         trib_parquet_file_free(&f[i]);
     }
@@ -228,7 +248,11 @@ static void test_write_query(void **state)
     assert_int_not_equal(access(parts, F_OK), 0);
     free(parts);
     assert_int_equal(trib_parquet_write_query(conn, "SELECT nope", prefix, &o, &f, &n, &err), TRIB_E_DATA);
-    assert_int_equal(trib_parquet_write_query(conn, "SELECT CASE WHEN i > 200000 THEN error('late') ELSE 'a' END AS x, i FROM range(300000) t(i)", prefix, &o, &f, &n, &err), TRIB_E_DATA);
+    assert_int_equal(trib_parquet_write_query(
+                         conn,
+                         "SELECT CASE WHEN i > 200000 THEN error('late') ELSE 'a' END AS x, i FROM range(300000) t(i)",
+                         prefix, &o, &f, &n, &err),
+                     TRIB_E_DATA);
     assert_non_null(strstr(err.msg, "late"));
     free(prefix);
 }
@@ -251,29 +275,40 @@ static void check_stats(const char *select, const char *const *stats, size_t n_s
     free(f);
     free(prefix);
 }
-#define STATS(n, mins, maxs, nulls) "{\"numRecords\":" #n ",\"minValues\":{" mins "},\"maxValues\":{" maxs "},\"nullCount\":{" nulls "},\"tightBounds\":true}"
+#define STATS(n, mins, maxs, nulls)                                                                  \
+    "{\"numRecords\":" #n ",\"minValues\":{" mins "},\"maxValues\":{" maxs "},\"nullCount\":{" nulls \
+    "},\"tightBounds\":true}"
 
 static void test_stats(void **state)
 {
     (void)state;
-    check_stats("SELECT unnest([TIMESTAMPTZ '2026-01-01 00:00:00.123456Z', TIMESTAMPTZ '2026-01-01 10:00:00.999001Z']) AS t", NULL, 0,
-                STATS(2, "\"t\":\"2026-01-01T00:00:00.123Z\"", "\"t\":\"2026-01-01T10:00:01.000Z\"", "\"t\":0"));
+    check_stats(
+        "SELECT unnest([TIMESTAMPTZ '2026-01-01 00:00:00.123456Z', TIMESTAMPTZ '2026-01-01 10:00:00.999001Z']) AS t",
+        NULL, 0, STATS(2, "\"t\":\"2026-01-01T00:00:00.123Z\"", "\"t\":\"2026-01-01T10:00:01.000Z\"", "\"t\":0"));
     check_stats("SELECT unnest([TIMESTAMP '1899-12-31 23:59:59.999999', NULL]) AS t", NULL, 0,
                 STATS(2, "\"t\":\"1899-12-31T23:59:59.999\"", "\"t\":\"1900-01-01T00:00:00.000\"", "\"t\":1"));
     check_stats("SELECT unnest([TIMESTAMPTZ 'infinity', '1969-12-31 23:59:59.9999Z']) AS t", NULL, 0,
                 STATS(2, "\"t\":\"1969-12-31T23:59:59.999Z\"", "", "\"t\":0"));
     check_stats("SELECT DATE '0001-01-01' AS d, DATE 'infinity' AS i, true AS b, 'x'::BLOB AS bin", NULL, 0,
                 STATS(1, "\"d\":\"0001-01-01\"", "\"d\":\"0001-01-01\"", "\"d\":0,\"i\":0,\"b\":0,\"bin\":0"));
-    check_stats("SELECT unnest([1.5::DOUBLE, -2e300]) AS f, unnest(['nan'::DOUBLE, 1]) AS n, unnest(['inf'::FLOAT, 1]) AS i, unnest([0.1::FLOAT, 2]) AS g", NULL, 0,
-                STATS(2, "\"f\":-2e+300,\"i\":1.0,\"g\":0.1", "\"f\":1.5,\"g\":2.0", "\"f\":0,\"n\":0,\"i\":0,\"g\":0"));
-    check_stats("SELECT unnest([-0.01::DECIMAL(38,18), 12345678901234567890.123456789012345678]) AS d, 127::TINYINT AS b, -9223372036854775808 AS l", NULL, 0,
-                STATS(2, "\"d\":-0.010000000000000000,\"b\":127,\"l\":-9223372036854775808",
-                      "\"d\":12345678901234567890.123456789012345678,\"b\":127,\"l\":-9223372036854775808", "\"d\":0,\"b\":0,\"l\":0"));
-    check_stats("SELECT {'a': 1, 'b': {'c': 'x\"y', 'd.e': NULL::INTEGER}} AS s, [1] AS l, MAP{'k': 1} AS m, NULL::VARCHAR AS n, {'q': [1]} AS only_list", NULL, 0,
-                STATS(1, "\"s\":{\"a\":1,\"b\":{\"c\":\"x\\\"y\"}}", "\"s\":{\"a\":1,\"b\":{\"c\":\"x\\\"y\"}}",
-                      "\"s\":{\"a\":0,\"b\":{\"c\":0,\"d.e\":1}},\"n\":1"));
+    check_stats(
+        "SELECT unnest([1.5::DOUBLE, -2e300]) AS f, unnest(['nan'::DOUBLE, 1]) AS n, unnest(['inf'::FLOAT, 1]) AS i, unnest([0.1::FLOAT, 2]) AS g",
+        NULL, 0,
+        STATS(2, "\"f\":-2e+300,\"i\":1.0,\"g\":0.1", "\"f\":1.5,\"g\":2.0", "\"f\":0,\"n\":0,\"i\":0,\"g\":0"));
+    check_stats(
+        "SELECT unnest([-0.01::DECIMAL(38,18), 12345678901234567890.123456789012345678]) AS d, 127::TINYINT AS b, -9223372036854775808 AS l",
+        NULL, 0,
+        STATS(2, "\"d\":-0.010000000000000000,\"b\":127,\"l\":-9223372036854775808",
+              "\"d\":12345678901234567890.123456789012345678,\"b\":127,\"l\":-9223372036854775808",
+              "\"d\":0,\"b\":0,\"l\":0"));
+    check_stats(
+        "SELECT {'a': 1, 'b': {'c': 'x\"y', 'd.e': NULL::INTEGER}} AS s, [1] AS l, MAP{'k': 1} AS m, NULL::VARCHAR AS n, {'q': [1]} AS only_list",
+        NULL, 0,
+        STATS(1, "\"s\":{\"a\":1,\"b\":{\"c\":\"x\\\"y\"}}", "\"s\":{\"a\":1,\"b\":{\"c\":\"x\\\"y\"}}",
+              "\"s\":{\"a\":0,\"b\":{\"c\":0,\"d.e\":1}},\"n\":1"));
     static const char *const two[] = {"z", "s.b"};
-    check_stats("SELECT 1 AS a, 2 AS z, {'a': 1, 'b': 2, 'bb': 3} AS s", two, 2, STATS(1, "\"z\":2,\"s\":{\"b\":2}", "\"z\":2,\"s\":{\"b\":2}", "\"z\":0,\"s\":{\"b\":0}"));
+    check_stats("SELECT 1 AS a, 2 AS z, {'a': 1, 'b': 2, 'bb': 3} AS s", two, 2,
+                STATS(1, "\"z\":2,\"s\":{\"b\":2}", "\"z\":2,\"s\":{\"b\":2}", "\"z\":0,\"s\":{\"b\":0}"));
     check_stats("SELECT 1 AS a", two, 0, STATS(1, "", "", ""));
 }
 
@@ -288,11 +323,15 @@ static void test_stats_nan(void **state)
         struct trib_parquet_file *f;
         size_t n;
         char *prefix = in_folder("nan");
-        char *sql = trib_asprintf("SELECT [1] AS l, {'f': CASE WHEN %s THEN 'nan'::DOUBLE ELSE i END, 'g': i::FLOAT} AS s, CASE WHEN %s THEN 'nan'::FLOAT END AS h, "
-                                  "MAP{'a': 1} AS m, i AS n FROM range(6000) t(i)", conditions[i], conditions[i]);
+        char *sql = trib_asprintf(
+            "SELECT [1] AS l, {'f': CASE WHEN %s THEN 'nan'::DOUBLE ELSE i END, 'g': i::FLOAT} AS s, CASE WHEN %s THEN 'nan'::FLOAT END AS h, "
+            "MAP{'a': 1} AS m, i AS n FROM range(6000) t(i)",
+            conditions[i], conditions[i]);
         assert_int_equal(trib_parquet_write_query(conn, sql, prefix, &o, &f, &n, &err), 0);
         assert_int_equal(n, 1);
-        assert_non_null(strstr(f[0].stats_json, "\"minValues\":{\"s\":{\"g\":0.0},\"n\":0},\"maxValues\":{\"s\":{\"g\":5999.0},\"n\":5999},\"nullCount\":{\"s\":{\"f\":0,\"g\":0},"));
+        assert_non_null(strstr(
+            f[0].stats_json,
+            "\"minValues\":{\"s\":{\"g\":0.0},\"n\":0},\"maxValues\":{\"s\":{\"g\":5999.0},\"n\":5999},\"nullCount\":{\"s\":{\"f\":0,\"g\":0},"));
         trib_parquet_file_free(&f[0]);
         free(f);
         free(sql);
@@ -304,17 +343,25 @@ static void test_stats_strings(void **state)
 {
     (void)state;
     /* 32 units stay; the 33rd is cut. */
-    check_stats("SELECT repeat('a', 32) AS s", NULL, 0, STATS(1, "\"s\":\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\"", "\"s\":\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\"", "\"s\":0"));
+    check_stats("SELECT repeat('a', 32) AS s", NULL, 0,
+                STATS(1, "\"s\":\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\"", "\"s\":\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\"",
+                      "\"s\":0"));
     check_stats("SELECT repeat('a', 33) AS s", NULL, 0,
-                STATS(1, "\"s\":\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\"", "\"s\":\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\\u007F\"", "\"s\":0"));
+                STATS(1, "\"s\":\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\"",
+                      "\"s\":\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\\u007F\"", "\"s\":0"));
     check_stats("SELECT repeat('a', 32) || '\xC3\xA9' AS s", NULL, 0,
-                STATS(1, "\"s\":\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\"", "\"s\":\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\xF4\x8F\xBF\xBF\"", "\"s\":0"));
+                STATS(1, "\"s\":\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\"",
+                      "\"s\":\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\xF4\x8F\xBF\xBF\"", "\"s\":0"));
     /* Never inside a surrogate pair: 31 letters and an emoji are 33 units. */
     check_stats("SELECT repeat('a', 31) || '\xF0\x9F\x98\x80' AS s", NULL, 0,
-                STATS(1, "\"s\":\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\"", "\"s\":\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\xF4\x8F\xBF\xBF\"", "\"s\":0"));
+                STATS(1, "\"s\":\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\"",
+                      "\"s\":\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\xF4\x8F\xBF\xBF\"", "\"s\":0"));
     /* Beyond U+10FFFF there is nothing to append. */
-    check_stats("SELECT repeat('a', 32) || chr(1114111) AS s", NULL, 0, STATS(1, "\"s\":\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\"", "", "\"s\":0"));
-    check_stats("SELECT '' AS s, chr(10) || chr(1) || '\\' AS t", NULL, 0, STATS(1, "\"s\":\"\",\"t\":\"\\n\\u0001\\\\\"", "\"s\":\"\",\"t\":\"\\n\\u0001\\\\\"", "\"s\":0,\"t\":0"));
+    check_stats("SELECT repeat('a', 32) || chr(1114111) AS s", NULL, 0,
+                STATS(1, "\"s\":\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\"", "", "\"s\":0"));
+    check_stats(
+        "SELECT '' AS s, chr(10) || chr(1) || '\\' AS t", NULL, 0,
+        STATS(1, "\"s\":\"\",\"t\":\"\\n\\u0001\\\\\"", "\"s\":\"\",\"t\":\"\\n\\u0001\\\\\"", "\"s\":0,\"t\":0"));
 }
 
 static void test_stats_first_32(void **state)
@@ -352,19 +399,25 @@ static void test_select(void **state)
 {
     (void)state;
     struct trib_err err = {0};
-    char *one = in_folder("a=1/we[i]rd*? '{x}\\ %20.parquet"), *two = in_folder("a=1/b=2/back\\slash.parquet"), *dir = in_folder("a=1"), *dir2 = in_folder("a=1/b=2");
+    char *one = in_folder("a=1/we[i]rd*? '{x}\\ %20.parquet"), *two = in_folder("a=1/b=2/back\\slash.parquet"),
+         *dir = in_folder("a=1"), *dir2 = in_folder("a=1/b=2");
     assert_int_equal(mkdir(dir, 0700), 0);
     assert_int_equal(mkdir(dir2, 0700), 0);
     struct trib_buf b;
     trib_buf_init(&b, 1 << 20);
-    trib_buf_adds(&b, "COPY (SELECT 1 AS \"a \"\"q\"\"\", {'x': 5::INTEGER, 'n': {'p': 1}} AS s, [{'u': 1}] AS l, 3 AS file_index, 'pos' AS \"_pos2\") TO ");
+    trib_buf_adds(
+        &b,
+        "COPY (SELECT 1 AS \"a \"\"q\"\"\", {'x': 5::INTEGER, 'n': {'p': 1}} AS s, [{'u': 1}] AS l, 3 AS file_index, 'pos' AS \"_pos2\") TO ");
     trib_sql_literal(&b, trib_view_of(one));
-    trib_buf_adds(&b, " (FORMAT parquet); COPY (SELECT 'x' || i AS t, {'n': {'q': 'v'}} AS s, [{'w': 'l', 'u': 2}] AS l, 1.5::DOUBLE AS d FROM range(3) t(i)) TO ");
+    trib_buf_adds(
+        &b,
+        " (FORMAT parquet); COPY (SELECT 'x' || i AS t, {'n': {'q': 'v'}} AS s, [{'w': 'l', 'u': 2}] AS l, 1.5::DOUBLE AS d FROM range(3) t(i)) TO ");
     trib_sql_literal(&b, trib_view_of(two));
     trib_buf_adds(&b, " (FORMAT parquet)");
     assert_int_equal(trib_exec(conn, b.p, &err), 0);
-    struct trib_type row = trib_type_simple(TRIB_T_STRUCT), s = trib_type_simple(TRIB_T_STRUCT), in = trib_type_simple(TRIB_T_STRUCT),
-                     l = trib_type_simple(TRIB_T_ARRAY), el = trib_type_simple(TRIB_T_STRUCT);
+    struct trib_type row = trib_type_simple(TRIB_T_STRUCT), s = trib_type_simple(TRIB_T_STRUCT),
+                     in = trib_type_simple(TRIB_T_STRUCT), l = trib_type_simple(TRIB_T_ARRAY),
+                     el = trib_type_simple(TRIB_T_STRUCT);
     trib_type_add(&row, "day", trib_type_simple(TRIB_T_DATE));
     trib_type_add(&row, "a \"q\"", trib_type_simple(TRIB_T_LONG));
     trib_type_add(&row, "t", trib_type_simple(TRIB_T_STRING));
@@ -390,10 +443,14 @@ static void test_select(void **state)
     assert_string_equal(err.msg, "");
     assert_int_equal(rc, 0);
     assert_int_equal(ask("SELECT count(*) FROM v"), 4);
-    assert_int_equal(ask("SELECT count(*) FROM v WHERE day = '2026-01-01' AND \"a \"\"q\"\"\" = 1 AND s.n.p = 1 AND s.n.q IS NULL AND s.x = 5 AND l = [{'u': 1, 'w': NULL}]"
-                         " AND file_index = 3 AND nobody IS NULL AND t IS NULL AND \"p'2\" = 'it''s' AND _file = 0 AND _pos = 0"), 1);
-    assert_int_equal(ask("SELECT count(*) FROM v WHERE day = '2026-01-02' AND t = 'x' || _pos AND s = {'n': {'q': 'v', 'p': NULL}, 'x': NULL} AND l[1].w = 'l'"
-                         " AND \"p'2\" IS NULL AND file_index IS NULL AND _file = 1"), 3);
+    assert_int_equal(
+        ask("SELECT count(*) FROM v WHERE day = '2026-01-01' AND \"a \"\"q\"\"\" = 1 AND s.n.p = 1 AND s.n.q IS NULL AND s.x = 5 AND l = [{'u': 1, 'w': NULL}]"
+            " AND file_index = 3 AND nobody IS NULL AND t IS NULL AND \"p'2\" = 'it''s' AND _file = 0 AND _pos = 0"),
+        1);
+    assert_int_equal(
+        ask("SELECT count(*) FROM v WHERE day = '2026-01-02' AND t = 'x' || _pos AND s = {'n': {'q': 'v', 'p': NULL}, 'x': NULL} AND l[1].w = 'l'"
+            " AND \"p'2\" IS NULL AND file_index IS NULL AND _file = 1"),
+        3);
     assert_int_equal(ask("SELECT count(*) FROM v WHERE _file = 1 AND _pos = 2 AND t = 'x2'"), 1);
     assert_int_equal(ask("SELECT count(*) FROM (DESCRIBE v)"), 10);
     /* No files: the same type, no rows. */
@@ -402,7 +459,9 @@ static void test_select(void **state)
     assert_int_equal(trib_parquet_select(conn, &row, NULL, 0, partitions, 2, true, &b, &err), 0);
     assert_int_equal(trib_exec(conn, b.p, &err), 0);
     assert_int_equal(ask("SELECT count(*) FROM w"), 0);
-    assert_int_equal(ask("SELECT count(*) FROM (SELECT column_name, column_type FROM (DESCRIBE v) EXCEPT SELECT column_name, column_type FROM (DESCRIBE w))"), 0);
+    assert_int_equal(
+        ask("SELECT count(*) FROM (SELECT column_name, column_type FROM (DESCRIBE v) EXCEPT SELECT column_name, column_type FROM (DESCRIBE w))"),
+        0);
     /* One partition value for all prunes; a file that is gone is an I/O error. */
     struct trib_parquet_input gone[] = {{"/tmp/trib-gone.parquet", v1}};
     trib_buf_clear(&b);
@@ -428,7 +487,9 @@ static void test_format(void **state)
     struct trib_buf b;
     trib_buf_init(&b, 1000);
     trib_format_json_string(&b, TRIB_VIEW_LIT("a\"\\\b\t\n\f\r\x1f/\xC3\xA9\xED\xA0\x80\xF0\x9F\x98\x80\xFF"));
-    check_text(&b, "\"a\\\"\\\\\\b\\t\\n\\f\\r\\u001F/\xC3\xA9\xEF\xBF\xBD\xEF\xBF\xBD\xEF\xBF\xBD\xF0\x9F\x98\x80\xEF\xBF\xBD\"");
+    check_text(
+        &b,
+        "\"a\\\"\\\\\\b\\t\\n\\f\\r\\u001F/\xC3\xA9\xEF\xBF\xBD\xEF\xBF\xBD\xEF\xBF\xBD\xF0\x9F\x98\x80\xEF\xBF\xBD\"");
     trib_format_json_string(&b, (struct trib_view){NULL, 0});
     check_text(&b, "\"\"");
     static const char *const base64[] = {"", "Zg==", "Zm8=", "Zm9v", "Zm9vYg==", "Zm9vYmE=", "Zm9vYmFy"};
@@ -471,8 +532,19 @@ static void test_format(void **state)
     check_text(&b, "2026-01-01T00:00:00.120");
     trib_format_timestamp(&b, 1767225600120000, 3);
     check_text(&b, "2026-01-01T00:00:00.120");
-    static const struct { double v; const char *want; } doubles[] = {{0, "0.0"}, {-0.0, "-0.0"}, {1, "1.0"}, {0.1, "0.1"}, {1e100, "1e+100"}, {-123456789012.5, "-123456789012.5"},
-        {0.30000000000000004, "0.30000000000000004"}, {5e-324, "4.94065645841247e-324"}, {1e15, "1e+15"}, {123456789012345678.0, "1.2345678901234568e+17"}};
+    static const struct {
+        double v;
+        const char *want;
+    } doubles[] = {{0, "0.0"},
+                   {-0.0, "-0.0"},
+                   {1, "1.0"},
+                   {0.1, "0.1"},
+                   {1e100, "1e+100"},
+                   {-123456789012.5, "-123456789012.5"},
+                   {0.30000000000000004, "0.30000000000000004"},
+                   {5e-324, "4.94065645841247e-324"},
+                   {1e15, "1e+15"},
+                   {123456789012345678.0, "1.2345678901234568e+17"}};
     for (size_t i = 0; i < sizeof doubles / sizeof doubles[0]; i++) {
         trib_format_double(&b, doubles[i].v);
         assert_true(strtod(b.p, NULL) == doubles[i].v);
@@ -488,9 +560,10 @@ static void test_format(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_format), cmocka_unit_test(test_write), cmocka_unit_test(test_write_nothing), cmocka_unit_test(test_wide_rows),
-        cmocka_unit_test(test_write_query), cmocka_unit_test(test_stats), cmocka_unit_test(test_stats_nan), cmocka_unit_test(test_stats_strings),
-        cmocka_unit_test(test_stats_first_32), cmocka_unit_test(test_select),
+        cmocka_unit_test(test_format),    cmocka_unit_test(test_write),         cmocka_unit_test(test_write_nothing),
+        cmocka_unit_test(test_wide_rows), cmocka_unit_test(test_write_query),   cmocka_unit_test(test_stats),
+        cmocka_unit_test(test_stats_nan), cmocka_unit_test(test_stats_strings), cmocka_unit_test(test_stats_first_32),
+        cmocka_unit_test(test_select),
     };
     return cmocka_run_group_tests_name("parquet", tests, setup, teardown);
 }

@@ -27,14 +27,10 @@ static const struct trib_clock test_clock = {clock_now, NULL};
 static struct trib_env env;
 
 static const struct trib_catalog_table tables[] = {
-    {"bronze", "Orders", "bronze/dynamodb/Orders"},
-    {"bronze", "orders", "bronze/dynamodb/orders"},
-    {"silver", "orders", "silver/sales/orders"},
-    {"silver", "customers", "silver/sales/customers"},
-    {"silver", "crm/people", "silver/crm/people"},
-    {"silver", "empty", "silver/sales/empty"},
-    {"gold", "by_day", "gold/sales/by_day"},
-    {"quarantine", "Orders", "quarantine/dynamodb/Orders"},
+    {"bronze", "Orders", "bronze/dynamodb/Orders"}, {"bronze", "orders", "bronze/dynamodb/orders"},
+    {"silver", "orders", "silver/sales/orders"},    {"silver", "customers", "silver/sales/customers"},
+    {"silver", "crm/people", "silver/crm/people"},  {"silver", "empty", "silver/sales/empty"},
+    {"gold", "by_day", "gold/sales/by_day"},        {"quarantine", "Orders", "quarantine/dynamodb/Orders"},
 };
 
 /* Adds a version to the table at path: the rows of a SELECT, added to those before. */
@@ -55,8 +51,13 @@ static void commit(const char *path, const char *select)
     struct trib_add add = {0};
     assert_int_equal(trib_delta_add_file(&t, &f[0], NULL, 0, &add, &err), 0);
     struct trib_protocol protocol = {.reader = 1, .writer = 2};
-    struct trib_commit c = {.read_version = s.version, .operation = "WRITE", .new_metadata = s.version < 0, .schema = &schema,
-                            .protocol = s.version < 0 ? &protocol : NULL, .adds = &add, .n_adds = 1};
+    struct trib_commit c = {.read_version = s.version,
+                            .operation = "WRITE",
+                            .new_metadata = s.version < 0,
+                            .schema = &schema,
+                            .protocol = s.version < 0 ? &protocol : NULL,
+                            .adds = &add,
+                            .n_adds = 1};
     int rc = trib_delta_commit(&t, &s, &c, &err);
     assert_string_equal(err.msg, "");
     assert_int_equal(rc, 0);
@@ -90,9 +91,10 @@ static int setup(void **state)
     if (rc != 0) {
         return -1;
     }
-    commit("silver/sales/orders", "SELECT i AS id, i * 1.5::DECIMAL(9,2) AS amount FROM range(10) t(i)");              /* 00:00 */
-    commit("silver/sales/orders", "SELECT 100 + i AS id, i * 1.5::DECIMAL(9,2) AS amount FROM range(5) t(i)");         /* 01:00 */
-    commit("silver/sales/customers", "SELECT i AS id, 'name ' || i AS name FROM range(3) t(i)");                       /* 02:00 */
+    commit("silver/sales/orders", "SELECT i AS id, i * 1.5::DECIMAL(9,2) AS amount FROM range(10) t(i)"); /* 00:00 */
+    commit("silver/sales/orders",
+           "SELECT 100 + i AS id, i * 1.5::DECIMAL(9,2) AS amount FROM range(5) t(i)");          /* 01:00 */
+    commit("silver/sales/customers", "SELECT i AS id, 'name ' || i AS name FROM range(3) t(i)"); /* 02:00 */
     commit("silver/crm/people", "SELECT 1 AS id");
     commit("bronze/dynamodb/Orders", "SELECT 'INSERT' AS op, {'a': 1} AS record");
     commit("bronze/dynamodb/orders", "SELECT 'REMOVE' AS op");
@@ -121,7 +123,12 @@ struct answer {
 static struct answer run_at(const char *sql, int64_t version, int64_t us)
 {
     struct trib_err err = {0};
-    struct trib_sql_scope scope = {.env = &env, .conn = conn, .tables = tables, .n_tables = sizeof tables / sizeof tables[0], .at_version = version, .at_us = us};
+    struct trib_sql_scope scope = {.env = &env,
+                                   .conn = conn,
+                                   .tables = tables,
+                                   .n_tables = sizeof tables / sizeof tables[0],
+                                   .at_version = version,
+                                   .at_us = us};
     char *text = NULL;
     struct trib_sql_input *inputs = NULL;
     struct answer a = {.value = -1};
@@ -169,9 +176,12 @@ static void test_tables(void **state)
     check("SELECT count(*) FROM silver.\"crm/people\"", 1);
     check("SELECT count(*) FROM bronze.\"Orders\" WHERE op = 'INSERT' AND record.a = 1", 1);
     check("SELECT count(*) FROM bronze.orders WHERE op = 'REMOVE'", 1);
-    check("WITH o AS (SELECT * FROM silver.orders) SELECT count(*) FROM o WHERE id IN (SELECT id FROM silver.customers)", 3);
+    check(
+        "WITH o AS (SELECT * FROM silver.orders) SELECT count(*) FROM o WHERE id IN (SELECT id FROM silver.customers)",
+        3);
     check("SELECT count(silver.orders.id) FROM silver.orders", 15);
-    check("SELECT count(*) FROM (SELECT 'FROM silver.nope' AS t, \"silver.nope\" FROM (SELECT 1 AS \"silver.nope\"))", 1);
+    check("SELECT count(*) FROM (SELECT 'FROM silver.nope' AS t, \"silver.nope\" FROM (SELECT 1 AS \"silver.nope\"))",
+          1);
     check("SELECT count(*) FROM (SELECT silver.x FROM (SELECT 1 AS x) AS silver)", 1);
     check("SELECT count(*) FROM (SELECT t.silver.orders FROM (SELECT {'orders': 1} AS silver) t)", 1);
     check("SELECT 7::BIGINT", 7);
@@ -196,7 +206,9 @@ static void test_delta(void **state)
     check("SELECT count(*) FROM delta($q$$L/silver/sales/orders$q$) AS d WHERE d.id > 100", 4);
     check("SELECT count(delta.id) FROM DELTA ( '$L/silver/sales/orders' , Version := 0 )", 10);
     check("SELECT count(*) FROM delta('$L/silver/sales/orders', version => 1) d(x, y) WHERE x >= 100", 5);
-    check("SELECT (SELECT count(*) FROM delta('$L/silver/sales/orders')) - (SELECT count(*) FROM delta('$L/silver/sales/orders', version := 0))", 5);
+    check(
+        "SELECT (SELECT count(*) FROM delta('$L/silver/sales/orders')) - (SELECT count(*) FROM delta('$L/silver/sales/orders', version := 0))",
+        5);
     check("SELECT count(*) FROM silver.orders JOIN delta('$L/silver/sales/customers') c ON c.id = orders.id", 3);
     check("SELECT count(*) FROM (SELECT 'delta(''x'')' AS delta)", 1);
     check("SELECT count(*) FROM (SELECT delta FROM (SELECT 1 AS delta))", 1);
@@ -222,14 +234,17 @@ static void test_time_travel(void **state)
     assert_int_equal(run_at("SELECT count(*) FROM delta('$L/silver/sales/orders')", 0, -1).value, 10);
     assert_int_equal(run_at("SELECT count(*) FROM silver.orders", 7, -1).code, TRIB_E_NOT_FOUND);
     assert_int_equal(run_at("SELECT count(*) FROM silver.orders, silver.customers", 0, -1).code, TRIB_E_USAGE);
-    assert_int_equal(run_at("SELECT count(*) FROM silver.orders, delta('$L/silver/sales/customers')", 0, -1).code, TRIB_E_USAGE);
+    assert_int_equal(run_at("SELECT count(*) FROM silver.orders, delta('$L/silver/sales/customers')", 0, -1).code,
+                     TRIB_E_USAGE);
     assert_int_equal(run_at("SELECT 1", 0, -1).code, TRIB_E_USAGE);
-    assert_int_equal(run_at("SELECT count(*) FROM delta('$L/silver/sales/orders', version := 1)", 0, -1).code, TRIB_E_USAGE);
+    assert_int_equal(run_at("SELECT count(*) FROM delta('$L/silver/sales/orders', version := 1)", 0, -1).code,
+                     TRIB_E_USAGE);
     assert_int_equal(run_at("SELECT count(*) FROM silver.orders", -1, start).value, 10);
     assert_int_equal(run_at("SELECT count(*) FROM silver.orders", -1, start + hour - 1).value, 10);
     assert_int_equal(run_at("SELECT count(*) FROM silver.orders", -1, start + hour).value, 15);
     assert_int_equal(run_at("SELECT count(*) FROM silver.orders, silver.customers", -1, start + 2 * hour).value, 45);
-    assert_int_equal(run_at("SELECT count(*) FROM silver.orders, silver.customers", -1, start + hour).code, TRIB_E_NOT_FOUND);
+    assert_int_equal(run_at("SELECT count(*) FROM silver.orders, silver.customers", -1, start + hour).code,
+                     TRIB_E_NOT_FOUND);
     assert_int_equal(run_at("SELECT count(*) FROM silver.orders", -1, start - 1).code, TRIB_E_NOT_FOUND);
     /* delta's own version stays. */
     assert_int_equal(run_at("SELECT count(*) FROM delta('$L/silver/sales/orders', version := 1)", -1, start).value, 15);
@@ -281,6 +296,100 @@ static void test_refusals(void **state)
     assert_non_null(strstr(err.msg, "delta('PATH')"));
 }
 
+static int count_object(void *ctx, const struct trib_object *o, struct trib_err *err)
+{
+    (void)err;
+    int64_t *sum = ctx;
+    *sum += o->size + 1 + (int64_t)strlen(o->key);
+    return 0;
+}
+
+static int64_t lake_sum(void)
+{
+    struct trib_err err = {0};
+    int64_t sum = 0;
+    assert_int_equal(trib_store_list(env.lake, "", NULL, true, count_object, &sum, &err), 0);
+    return sum;
+}
+
+/* Whatever the text: an answer or an error, and the lake as it was. */
+static void test_random_texts(void **state)
+{
+    (void)state;
+    static const char *const words[] = {"SELECT",
+                                        "*",
+                                        "FROM",
+                                        "silver",
+                                        ".",
+                                        "orders",
+                                        "bronze",
+                                        "\"Orders\"",
+                                        "delta",
+                                        "(",
+                                        ")",
+                                        "'$L/silver/sales/orders'",
+                                        ",",
+                                        "version",
+                                        ":=",
+                                        "0",
+                                        "1",
+                                        "WHERE",
+                                        "id",
+                                        "=",
+                                        "COPY",
+                                        "TO",
+                                        "'/tmp/trib-scope-x'",
+                                        "WITH",
+                                        "x",
+                                        "AS",
+                                        ";",
+                                        "--",
+                                        "/*",
+                                        "*/",
+                                        "'",
+                                        "\"",
+                                        "$$",
+                                        "$q$",
+                                        "E'",
+                                        "\\",
+                                        "INSERT",
+                                        "INTO",
+                                        "DELETE",
+                                        "EXPLAIN",
+                                        "ANALYZE",
+                                        "DROP",
+                                        "VIEW",
+                                        "\n",
+                                        "gold",
+                                        "count(*)",
+                                        "\xC3",
+                                        "\xFF",
+                                        "UNION"};
+    static const char *const starts[] = {"SELECT * FROM ", "SELECT count(*) FROM silver.orders ", "WITH x AS (",
+                                         "EXPLAIN ANALYZE ", ""};
+    struct trib_seeded r;
+    trib_seeded_init(&r, 20260101);
+    int64_t before = lake_sum();
+    int good = 0;
+    for (int i = 0; i < 3000; i++) {
+        struct trib_buf b;
+        trib_buf_init(&b, 10000);
+        trib_buf_adds(&b, starts[trib_seeded_below(&r, sizeof starts / sizeof starts[0])]);
+        for (uint64_t n = trib_seeded_below(&r, 9); n > 0; n--) {
+            trib_buf_adds(&b, words[trib_seeded_below(&r, sizeof words / sizeof words[0])]);
+            trib_buf_adds(&b, trib_seeded_below(&r, 4) == 0 ? "" : " ");
+        }
+        struct answer a = run_at(b.p, -1, -1);
+        good += a.code == 0;
+        assert_true(a.code == 0 || a.msg[0] != '\0');
+        trib_buf_free(&b);
+    }
+    assert_true(good > 50);
+    assert_int_equal(lake_sum(), before);
+    assert_int_not_equal(access("/tmp/trib-scope-x", F_OK), 0);
+    check("SELECT count(*) FROM silver.orders", 15);
+}
+
 static void test_names_tables(void **state)
 {
     (void)state;
@@ -294,8 +403,8 @@ static void test_names_tables(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_tables), cmocka_unit_test(test_delta), cmocka_unit_test(test_time_travel),
-        cmocka_unit_test(test_refusals), cmocka_unit_test(test_names_tables),
+        cmocka_unit_test(test_tables),   cmocka_unit_test(test_delta),        cmocka_unit_test(test_time_travel),
+        cmocka_unit_test(test_refusals), cmocka_unit_test(test_random_texts), cmocka_unit_test(test_names_tables),
     };
     return cmocka_run_group_tests_name("sql_scope", tests, setup, teardown);
 }

@@ -76,6 +76,18 @@ void trib_stderr_write(struct trib_cli *cli, struct trib_buf *text)
     }
 }
 
+/* kv with redacted values: before quoting, which would hide a value that needs it. [out] */
+static char *redacted(const struct trib_cli *cli, const char *value)
+{
+    struct trib_buf b;
+    trib_buf_init(&b, LINE_MAX_BYTES);
+    trib_buf_adds(&b, value);
+    if (cli->own->config != NULL) {
+        trib_config_redact(cli->own->config, &b);
+    }
+    return trib_buf_take(&b);
+}
+
 static void log_text(struct trib_cli *cli, struct trib_buf *b, enum trib_log_level level, const char *event, const char *const *kv)
 {
     static const char *const colours[] = {"\033[31m", "\033[33m", "", "\033[2m"};
@@ -84,11 +96,13 @@ static void log_text(struct trib_cli *cli, struct trib_buf *b, enum trib_log_lev
                   cli->colour && colours[level][0] != '\0' ? "\033[0m" : "", event);
     for (size_t i = 0; kv[i] != NULL; i += 2) {
         trib_buf_addf(b, " %s=", kv[i]);
-        text_value(b, kv[i + 1]);
+        char *value = redacted(cli, kv[i + 1]);
+        text_value(b, value);
+        free(value);
     }
 }
 
-static void log_json(struct trib_buf *b, enum trib_log_level level, const char *event, const char *const *kv)
+static void log_json(struct trib_cli *cli, struct trib_buf *b, enum trib_log_level level, const char *event, const char *const *kv)
 {
     trib_buf_adds(b, "{\"ts\":\"");
     trib_log_time(b, trib_now_us(&trib_clock_real));
@@ -98,7 +112,9 @@ static void log_json(struct trib_buf *b, enum trib_log_level level, const char *
         trib_buf_addc(b, ',');
         trib_log_json_string(b, kv[i]);
         trib_buf_addc(b, ':');
-        trib_log_json_string(b, kv[i + 1]);
+        char *value = redacted(cli, kv[i + 1]);
+        trib_log_json_string(b, value);
+        free(value);
     }
     trib_buf_addc(b, '}');
 }
@@ -108,13 +124,13 @@ static void log_write(void *ctx, enum trib_log_level level, const char *event, c
     struct trib_cli *cli = ctx;
     struct trib_buf b;
     trib_buf_init(&b, LINE_MAX_BYTES);
+    (void)pthread_mutex_lock(&cli->own->lock);
     if (cli->flags.log_format == TRIB_LOG_FORMAT_JSON) {
-        log_json(&b, level, event, kv);
+        log_json(cli, &b, level, event, kv);
     } else {
         log_text(cli, &b, level, event, kv);
     }
     trib_buf_addc(&b, '\n');
-    (void)pthread_mutex_lock(&cli->own->lock);
     trib_progress_clear(cli);
     trib_stderr_write(cli, &b);
     (void)pthread_mutex_unlock(&cli->own->lock);

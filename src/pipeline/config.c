@@ -91,6 +91,7 @@ static int parse(struct trib_view text, const char *file, const struct trib_conf
     struct trib_config *c = trib_calloc(1, sizeof *c);
     c->file = trib_strdup(file);
     c->own = trib_calloc(1, sizeof *c->own);
+    c->own->folder = trib_strdup(world->folder);
     trib_arena_init(&c->own->arena);
     struct trib_cfg_work w = {.config = c, .problems = &problems, .warnings = &warnings, .arena = &c->own->arena, .folder = world->folder, .world = world,
                               .check_files = check_files};
@@ -169,12 +170,9 @@ void trib_config_free(struct trib_config *c)
         free(c->warnings[i]);
     }
     free(c->warnings);
-    for (size_t i = 0; i < c->own->secrets.n; i++) {
-        explicit_bzero(c->own->secrets.all[i], strlen(c->own->secrets.all[i]));
-        free(c->own->secrets.all[i]);
-    }
-    free(c->own->secrets.all);
+    trib_secrets_free(&c->own->secrets);
     trib_arena_free(&c->own->arena);
+    free(c->own->folder);
     free(c->own);
     free(c->file);
     free(c);
@@ -213,28 +211,4 @@ int trib_config_find(const char *flag, char **ret, struct trib_err *err)
     return rc;
 }
 
-/* ---- redaction ---- */
-
-void trib_config_redact(const struct trib_config *c, struct trib_buf *text)
-{
-    enum { SHORTEST = 4 }; /* a shorter value is no secret, and would make logs unreadable */
-    for (size_t i = 0; i < c->own->secrets.n && text->n > 0; i++) {
-        const char *secret = c->own->secrets.all[i];
-        size_t n = strlen(secret);
-        if (n < SHORTEST || memmem(text->p, text->n, secret, n) == NULL) {
-            continue;
-        }
-        struct trib_buf to;
-        trib_buf_init(&to, text->max);
-        for (size_t at = 0; at < text->n;) {
-            if (text->n - at >= n && memcmp(text->p + at, secret, n) == 0) {
-                trib_buf_adds(&to, "***");
-                at += n;
-            } else {
-                trib_buf_addc(&to, text->p[at++]);
-            }
-        }
-        trib_buf_free(text);
-        *text = to;
-    }
-}
+void trib_config_redact(const struct trib_config *c, struct trib_buf *text) { trib_secrets_redact(&c->own->secrets, text); }

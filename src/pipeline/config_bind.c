@@ -60,13 +60,13 @@ static int64_t number_of(const struct trib_yaml *block, const char *path)
     return good ? v : 0;
 }
 
-/* Absolute, or relative to where the config's folder is; "." components and doubled slashes are gone, ".." stays (links). */
-static char *resolve(const struct trib_cfg_work *w, const char *text)
+/* "." components and doubled slashes are gone, ".." stays (links). */
+char *trib_config_path(const char *folder, const char *text)
 {
     if (strncmp(text, "file://", 7) == 0) {
         text += 7;
     }
-    char *joined = text[0] == '/' ? trib_strdup(text) : trib_asprintf("%s/%s", w->folder, text);
+    char *joined = text[0] == '/' ? trib_strdup(text) : trib_asprintf("%s/%s", folder, text);
     char *out = trib_malloc(strlen(joined) + 2), *to = out;
     if (joined[0] == '/') {
         *to++ = '/';
@@ -93,7 +93,7 @@ static char *resolve(const struct trib_cfg_work *w, const char *text)
 static char *path_of(const struct trib_cfg_work *w, const struct trib_yaml *block, const char *path)
 {
     const char *s = text_of(block, path);
-    return s == NULL ? NULL : resolve(w, s);
+    return s == NULL ? NULL : trib_config_path(w->folder, s);
 }
 
 static bool is_there(const char *path, bool *ret_folder)

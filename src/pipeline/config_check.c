@@ -65,6 +65,10 @@ static const struct trib_key *elsewhere(const char *name)
 
 static void unknown_key(struct check *c, const char *path, const struct trib_yaml *key, const struct names *known)
 {
+    if (trib_problems_full(c->w->problems)) {
+        c->w->problems->more = true;
+        return;
+    }
     const char *where = block_label(path), *shown = trib_yaml_show(key, c->w->arena);
     struct trib_buf b;
     trib_buf_init(&b, 4096);

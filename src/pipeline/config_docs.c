@@ -398,7 +398,7 @@ static void effective_node(const struct trib_yaml *node, struct trib_buf *to)
 /* Does the block show anything: a value, or an available key with a default? */
 static bool shows(const struct trib_key *k, const struct trib_yaml *node)
 {
-    if (!trib_yaml_null(node)) {
+    if (!trib_yaml_null(node) || strcmp(k->path, "state") == 0) {
         return true;
     }
     if (k->later != NULL || k->like != NULL) {
@@ -430,7 +430,13 @@ static void effective_list(const struct trib_config *c, const char *path, struct
 static void effective_key(const struct trib_config *c, const struct trib_key *k, const struct trib_yaml *node, size_t indent, struct trib_buf *to)
 {
     node = trib_yaml_null(node) ? NULL : node;
-    if (strcmp(k->path, "tables") == 0) {
+    if (k->form == TRIB_KEY_PATH && (node == NULL || !node->secret)) { /* as resolved; the state folder has a default */
+        char *path = node != NULL ? trib_config_path(c->own->folder, node->text) : trib_strdup(c->state);
+        trib_buf_addc(to, ' ');
+        effective_scalar(NULL, path, to);
+        trib_buf_addc(to, '\n');
+        free(path);
+    } else if (strcmp(k->path, "tables") == 0) {
         effective_list(c, k->path, c->own->tables, c->own->n_tables, indent, to);
     } else if (is_block(k) && node != NULL && node->kind == TRIB_YAML_LIST && node->n > 0) {
         effective_list(c, k->path, node->values, node->n, indent, to);

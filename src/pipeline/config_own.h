@@ -11,6 +11,7 @@ struct trib_cfg_own {
     struct trib_arena arena;      /* the tree */
     struct trib_secrets secrets;
     struct trib_yaml *root;
+    char *folder;                 /* relative paths begin here */
     size_t n_tables;
     struct trib_yaml **tables;    /* with `defaults` merged in */
 };
@@ -34,6 +35,9 @@ void trib_config_check(struct trib_cfg_work *w);
 /* Fills w->config as far as values are good, and checks what concerns several keys. */
 void trib_config_bind(struct trib_cfg_work *w);
 void trib_config_unbind(struct trib_config *c);
+
+/* A path of the file as it is meant: below the folder unless absolute; file:// is cut. [out] */
+char *trib_config_path(const char *folder, const char *text);
 
 /* What a user calls a key: "silver.deletes" for tables.silver.deletes. [borrow] */
 const char *trib_config_label(const char *path);

@@ -13,6 +13,10 @@ enum { PROBLEMS_MAX = 200, SECRET_MAX = 64 << 10, SHOWN_MAX = 60, MERGE_MAX = 10
 static void problem_addv(struct trib_problems *p, size_t line, size_t column, const char *fmt, va_list ap)
 {
     char *text = NULL;
+    if (p->n == PROBLEMS_MAX) {
+        p->more = true;
+        return;
+    }
     if (vasprintf(&text, fmt, ap) < 0) {
         return;
     }
@@ -21,11 +25,6 @@ static void problem_addv(struct trib_problems *p, size_t line, size_t column, co
             free(text);
             return;
         }
-    }
-    if (p->n == PROBLEMS_MAX) {
-        p->more = true;
-        free(text);
-        return;
     }
     TRIB_GROW(p->all, p->cap, p->n + 1);
     p->all[p->n++] = (struct trib_problem){line, column, text};
@@ -46,6 +45,8 @@ void trib_problem_at(struct trib_problems *p, const struct trib_yaml *node, cons
     problem_addv(p, node->line, node->column, fmt, ap);
     va_end(ap);
 }
+
+bool trib_problems_full(const struct trib_problems *p) { return p->n == PROBLEMS_MAX; }
 
 static int problem_cmp(const void *a, const void *b)
 {
@@ -72,6 +73,59 @@ void trib_problems_free(struct trib_problems *p)
     *p = (struct trib_problems){.file = p->file};
 }
 
+/* ---- secrets ---- */
+
+/* Longest first, so that one that is part of another does not leave the rest of it in sight. Each once. */
+static void secrets_add(struct trib_secrets *s, const char *value, size_t n)
+{
+    size_t at = 0;
+    while (at < s->n && strlen(s->all[at]) > n) {
+        at++;
+    }
+    for (size_t i = at; i < s->n && strlen(s->all[i]) == n; i++) {
+        if (memcmp(s->all[i], value, n) == 0) {
+            return;
+        }
+    }
+    TRIB_GROW(s->all, s->cap, s->n + 1);
+    memmove(s->all + at + 1, s->all + at, (s->n - at) * sizeof *s->all);
+    s->all[at] = trib_strndup(value, n);
+    s->n++;
+}
+
+void trib_secrets_free(struct trib_secrets *s)
+{
+    for (size_t i = 0; i < s->n; i++) {
+        explicit_bzero(s->all[i], strlen(s->all[i]));
+        free(s->all[i]);
+    }
+    free(s->all);
+    *s = (struct trib_secrets){0};
+}
+
+void trib_secrets_redact(const struct trib_secrets *s, struct trib_buf *text)
+{
+    enum { SHORTEST = 4 }; /* a shorter value is no secret, and would make logs unreadable */
+    for (size_t i = 0; i < s->n && text->n > 0; i++) {
+        size_t n = strlen(s->all[i]);
+        if (n < SHORTEST || memmem(text->p, text->n, s->all[i], n) == NULL) {
+            continue;
+        }
+        struct trib_buf to;
+        trib_buf_init(&to, text->max);
+        for (size_t at = 0; at < text->n;) {
+            if (text->n - at >= n && memcmp(text->p + at, s->all[i], n) == 0) {
+                trib_buf_adds(&to, "***");
+                at += n;
+            } else {
+                trib_buf_addc(&to, text->p[at++]);
+            }
+        }
+        trib_buf_free(text);
+        *text = to;
+    }
+}
+
 /* ---- building the tree ---- */
 
 struct anchor {
@@ -86,7 +140,7 @@ struct build {
     struct trib_problems *problems;
     struct trib_secrets *secrets;
     struct anchor anchors[TRIB_CONFIG_ANCHORS_MAX];
-    size_t n_anchors, n_nodes;
+    size_t n_anchors, n_nodes, n_substitutions;
     char open, close;       /* stand for the braces of ${…} while libyaml reads; see hide_braces */
     struct trib_view text;
     bool failed;
@@ -285,6 +339,10 @@ static bool core_tag(const yaml_char_t *tag)
 static bool substitute_one(struct build *b, const struct trib_yaml *at, const char *kind, const char *name, struct trib_buf *to)
 {
     size_t before = to->n;
+    if (++b->n_substitutions > TRIB_CONFIG_SECRETS_MAX) {
+        trib_problem_at(b->problems, at, "more than %d substitutions in one file", TRIB_CONFIG_SECRETS_MAX);
+        return false;
+    }
     if (strcmp(kind, "env") == 0) {
         const char *value = b->world->variable(b->world->ctx, name);
         if (value == NULL) {
@@ -310,8 +368,7 @@ static bool substitute_one(struct build *b, const struct trib_yaml *at, const ch
             to->p[--to->n] = '\0'; /* files end with a newline, secrets do not */
         }
     }
-    TRIB_GROW(b->secrets->all, b->secrets->cap, b->secrets->n + 1);
-    b->secrets->all[b->secrets->n++] = trib_strndup(to->p == NULL ? "" : to->p + before, to->n - before);
+    secrets_add(b->secrets, to->p == NULL ? "" : to->p + before, to->n - before);
     return true;
 }
 

@@ -2,7 +2,7 @@
  * YAML → a small tree with positions. Own tree instead of libyaml's document: duplicates are found, aliases share nodes, and
  * what they would expand to is limited before anything walks it.
  *
- * Limits: file 1 MiB, 64 levels (aliases followed), 200,000 nodes after expansion, 1,000 anchors.
+ * Limits: file 1 MiB, 64 levels (aliases followed), 200,000 nodes after expansion, 1,000 anchors, 1,000 substitutions.
  * Accepted: anchors, aliases, merge keys (<<), core tags. ${env:X} and ${file:/path} are substituted in scalar values as they
  * are met, never in keys; such a node is marked secret, and so is never printed.
  * Threads: none shared. Everything lives in the arena.
@@ -14,7 +14,7 @@
 
 #include "base/mem.h"
 
-enum { TRIB_CONFIG_FILE_MAX = 1 << 20, TRIB_CONFIG_DEPTH_MAX = 64, TRIB_CONFIG_NODES_MAX = 200000, TRIB_CONFIG_ANCHORS_MAX = 1000 };
+enum { TRIB_CONFIG_FILE_MAX = 1 << 20, TRIB_CONFIG_DEPTH_MAX = 64, TRIB_CONFIG_NODES_MAX = 200000, TRIB_CONFIG_ANCHORS_MAX = 1000, TRIB_CONFIG_SECRETS_MAX = 1000 };
 
 enum trib_yaml_kind { TRIB_YAML_SCALAR, TRIB_YAML_LIST, TRIB_YAML_MAP };
 struct trib_yaml {
@@ -38,10 +38,11 @@ struct trib_problems {
     const char *file;           /* [borrow] */
     struct trib_problem *all;
     size_t n, cap;
-    bool more;                  /* there were more than PROBLEMS_MAX */
+    bool more;                  /* there were more than are kept (200) */
 };
 void trib_problem_add(struct trib_problems *p, size_t line, size_t column, const char *fmt, ...) __attribute__((format(printf, 4, 5)));
 void trib_problem_at(struct trib_problems *p, const struct trib_yaml *node, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+bool trib_problems_full(const struct trib_problems *p); /* more would only be counted: no need to word them well */
 void trib_problems_sort(struct trib_problems *p);
 void trib_problems_free(struct trib_problems *p);
 
@@ -58,6 +59,9 @@ struct trib_secrets {
     char **all;
     size_t n, cap;
 };
+void trib_secrets_free(struct trib_secrets *s);
+/* Replaces them (those of four bytes or more) by ***. */
+void trib_secrets_redact(const struct trib_secrets *s, struct trib_buf *text);
 
 /* *ret_root: NULL when the text is not YAML (a problem says where) or holds nothing. */
 void trib_yaml_parse(struct trib_view text, const struct trib_config_world *world, struct trib_arena *arena, struct trib_problems *problems,

@@ -12,7 +12,6 @@ enum { MERGE_BUDGET = 20000000, NAMES_MAX = 64 };
 
 struct check {
     struct trib_cfg_work *w;
-    bool partial;       /* in `defaults`: nothing is required */
     unsigned quiet;     /* > 0: below something that was refused as not there yet */
     const char *source_type; /* in a source: its known type */
 };
@@ -277,7 +276,8 @@ static bool check_source(struct check *c, const struct trib_yaml *map, const str
 
 static void check_required(struct check *c, const char *path, const struct trib_yaml *map, const struct names *known)
 {
-    for (size_t i = 0; i < known->n && !c->partial; i++) {
+    bool partial = strncmp(path, "defaults", 8) == 0; /* there nothing is required */
+    for (size_t i = 0; i < known->n && !partial; i++) {
         if ((known->keys[i]->flags & TRIB_KEY_REQUIRED) != 0 && trib_yaml_null(trib_yaml_get(map, known->all[i]))) {
             const char *where = block_label(path);
             trib_problem_at(c->w->problems, map, where != NULL ? "the key `%s` is missing %s%s" : "the key `%s` is missing in `%s%s`", known->all[i],
@@ -304,7 +304,7 @@ static void check_map(struct check *c, const char *path, const struct trib_yaml 
             continue;
         }
         char *child = path[0] == '\0' ? trib_strdup(name->text) : trib_asprintf("%s.%s", path, name->text);
-        if (c->partial && strcmp(child, "defaults.name") == 0) {
+        if (strcmp(child, "defaults.name") == 0) {
             trib_problem_at(c->w->problems, name, "`name` cannot be a default");
         } else {
             check_key(c, child, known.keys[k], name, map->values[i]);
@@ -387,7 +387,7 @@ void trib_config_check(struct trib_cfg_work *w)
         trib_problem_at(w->problems, root, "the file must be a block of keys: `pipeline`, `lake`, `tables`, …");
         return;
     }
-    /* `tables` with `defaults` in them, `defaults` alone, then the rest. */
+    /* `tables` with `defaults` in them, then the rest. */
     struct trib_yaml rest = *root;
     rest.keys = trib_arena_alloc(w->arena, (root->n + 1) * sizeof *rest.keys);
     rest.values = trib_arena_alloc(w->arena, (root->n + 1) * sizeof *rest.values);
@@ -401,12 +401,6 @@ void trib_config_check(struct trib_cfg_work *w)
             *none = *value; /* an empty list: there, and nothing left to check */
             none->n = 0;
             rest.values[i] = none;
-        } else if (strcmp(root->keys[i]->text, "defaults") == 0 && value->kind == TRIB_YAML_MAP) {
-            struct check partial = {.w = w, .partial = true};
-            check_map(&partial, "defaults", value);
-            rest.values[i] = trib_arena_alloc(w->arena, sizeof *value);
-            *rest.values[i] = *value;
-            rest.values[i]->n = 0;
         }
     }
     check_map(&c, "", &rest);

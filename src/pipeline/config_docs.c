@@ -432,9 +432,14 @@ static void effective_key(const struct trib_config *c, const struct trib_key *k,
     node = trib_yaml_null(node) ? NULL : node;
     if (k->form == TRIB_KEY_PATH && (node == NULL || !node->secret)) { /* as resolved; the state folder has a default */
         char *path = node != NULL ? trib_config_path(c->own->folder, node->text) : trib_strdup(c->state);
+        struct trib_buf shown;
+        trib_buf_init(&shown, (size_t)1 << 20);
+        trib_buf_adds(&shown, path);
+        trib_config_redact(c, &shown); /* the default has the pipeline's name in it */
         trib_buf_addc(to, ' ');
-        effective_scalar(NULL, path, to);
+        effective_scalar(NULL, shown.p, to);
         trib_buf_addc(to, '\n');
+        trib_buf_free(&shown);
         free(path);
     } else if (strcmp(k->path, "tables") == 0) {
         effective_list(c, k->path, c->own->tables, c->own->n_tables, indent, to);

@@ -13,7 +13,7 @@
 #define COLUMN "[^] ,;{}()\n\t=.[\"`]+"
 
 static const struct trib_key keys[] = {
-    {.path = "pipeline", .form = TRIB_KEY_TEXT, .flags = TRIB_KEY_REQUIRED | TRIB_KEY_STARTER, .pattern = "[a-z0-9-]{1,64}", .example = "shop",
+    {.path = "pipeline", .form = TRIB_KEY_TEXT, .flags = TRIB_KEY_REQUIRED | TRIB_KEY_STARTER, .pattern = "[a-z0-9-]+", .max = 64, .example = "shop",
      .text = "Name of the pipeline: lower-case letters, digits, hyphens. It is written into every commit; a lake that another pipeline writes is refused."},
     {.path = "lake", .form = TRIB_KEY_PATH, .flags = TRIB_KEY_REQUIRED | TRIB_KEY_STARTER, .example = "./lake",
      .text = "The folder that holds all tables (Bronze, Silver, Gold, quarantine). Relative paths begin at the folder of this file."},
@@ -60,7 +60,7 @@ static const struct trib_key keys[] = {
 
     {.path = "defaults", .form = TRIB_KEY_MAP, .like = "tables", .text = "Any key of a table but `name`, for all tables. A table's own keys win, block by block."},
     {.path = "tables", .form = TRIB_KEY_BLOCKS, .flags = TRIB_KEY_REQUIRED | TRIB_KEY_STARTER, .text = "The DynamoDB tables, at least one."},
-    {.path = "tables.name", .form = TRIB_KEY_TEXT, .flags = TRIB_KEY_REQUIRED | TRIB_KEY_STARTER, .pattern = "[A-Za-z0-9_.-]{1,255}", .example = "Orders",
+    {.path = "tables.name", .form = TRIB_KEY_TEXT, .flags = TRIB_KEY_REQUIRED | TRIB_KEY_STARTER, .pattern = "[A-Za-z0-9_.-]+", .max = 255, .example = "Orders",
      .text = "Name of the DynamoDB table."},
     {.path = "tables.key", .form = TRIB_KEY_MAP, .flags = TRIB_KEY_REQUIRED | TRIB_KEY_STARTER, .example = "{partition: pk, sort: sk}",
      .text = "Its key attributes. `partition: pk` learns the type; `partition: {name: pk, type: S}` declares it."},

@@ -44,8 +44,8 @@ struct trib_key {
     const char *choices;    /* CHOICE: "soft|hard"; others: words that are allowed besides, "auto", "none", "forever" */
     const char *choices_later; /* words of the contract that are not there yet */
     const char *initial;    /* default, as the user would write it; NULL: none */
-    int64_t min, max;       /* COUNT, SIZE (bytes), DURATION (µs); max 0: none */
-    const char *pattern;    /* TEXT: a POSIX extended regular expression that it must match whole */
+    int64_t min, max;       /* COUNT, SIZE (bytes), DURATION (µs), TEXT (bytes of it); max 0: none */
+    const char *pattern;    /* TEXT: a POSIX extended regular expression that it must match whole (no {n,m}: slow to compile) */
     const char *only;       /* keys below `source`: the types that have it, "files|export" */
     const char *later;      /* NULL, or what it belongs to: "upkeep" */
     const char *like;       /* MAP: its keys are those of this path */

@@ -60,7 +60,7 @@ static bool with_unit(const char *text, const struct unit *units, size_t n, int6
     if (!digits(text, &v, &rest)) {
         return false;
     }
-    rest += *rest == ' ';
+    rest += rest[0] == ' ' && rest[1] != '\0';
     for (size_t i = 0; i < n; i++) {
         if (strcmp(rest, units[i].name) == 0) {
             return !__builtin_mul_overflow(v, units[i].factor, ret);
@@ -155,6 +155,9 @@ char *trib_value_check(const struct trib_key *key, const char *text, const char 
     case TRIB_KEY_DICT:
         if (text[0] == '\0') {
             return trib_strdup("the text is empty");
+        }
+        if (key->max > 0 && strlen(text) > (size_t)key->max) {
+            return trib_asprintf("%s is longer than %lld bytes", shown, (long long)key->max);
         }
         return key->pattern == NULL || matches(key->pattern, text) ? NULL : trib_asprintf("%s is not of the form %s", shown, key->pattern);
     case TRIB_KEY_NAME: return trib_value_name(text) ? NULL : trib_asprintf("%s must be of lower-case letters, digits and underscores: [a-z0-9_]+", shown);

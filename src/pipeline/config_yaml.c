@@ -108,7 +108,7 @@ void trib_secrets_redact(const struct trib_secrets *s, struct trib_buf *text)
     enum { SHORTEST = 4 }; /* a shorter value is no secret, and would make logs unreadable */
     for (size_t i = 0; i < s->n && text->n > 0; i++) {
         size_t n = strlen(s->all[i]);
-        if (n < SHORTEST || memmem(text->p, text->n, s->all[i], n) == NULL) {
+        if (n < SHORTEST || strcmp(s->all[i], "true") == 0 || strcmp(s->all[i], "false") == 0 || memmem(text->p, text->n, s->all[i], n) == NULL) {
             continue;
         }
         struct trib_buf to;

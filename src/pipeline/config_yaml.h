@@ -60,7 +60,7 @@ struct trib_secrets {
     size_t n, cap;
 };
 void trib_secrets_free(struct trib_secrets *s);
-/* Replaces them (those of four bytes or more) by ***. */
+/* Replaces them (those of four bytes or more but true and false) by ***. */
 void trib_secrets_redact(const struct trib_secrets *s, struct trib_buf *text);
 
 /* *ret_root: NULL when the text is not YAML (a problem says where) or holds nothing. */

@@ -43,6 +43,16 @@ static void form_text(const struct trib_key *k, struct trib_buf *to)
     }
 }
 
+/* Text of the table in Markdown: `<x>` outside of code would be taken for HTML. */
+static void markdown(const char *s, struct trib_buf *to)
+{
+    bool code = false;
+    for (; *s != '\0'; s++) {
+        code ^= *s == '`';
+        trib_buf_adds(to, *s == '<' && !code ? "&lt;" : (char[]){*s, '\0'});
+    }
+}
+
 static void reference_row(const struct trib_key *k, const char *path, struct trib_buf *to)
 {
     trib_buf_addf(to, "| `%s` | ", path);
@@ -57,7 +67,7 @@ static void reference_row(const struct trib_key *k, const char *path, struct tri
     if (k->later != NULL) {
         trib_buf_addf(to, "*Not in this version (%s).* ", k->later);
     }
-    trib_buf_adds(to, k->text);
+    markdown(k->text, to);
     if (k->only != NULL) {
         trib_buf_adds(to, " For sources of type ");
         for (const char *p = k->only; *p != '\0';) {
@@ -117,7 +127,9 @@ void trib_config_reference(struct trib_buf *to)
     reference_block("", to);
     for (size_t i = 0; i < n; i++) {
         if (is_block(&all[i]) && all[i].like == NULL) {
-            trib_buf_addf(to, "## `%s`\n\n%s%s\n\n", all[i].path, all[i].form == TRIB_KEY_BLOCKS ? "Each entry of the list. " : "", all[i].text);
+            trib_buf_addf(to, "## `%s`\n\n%s", all[i].path, all[i].form == TRIB_KEY_BLOCKS ? "Each entry of the list. " : "");
+            markdown(all[i].text, to);
+            trib_buf_adds(to, "\n\n");
             reference_block(all[i].path, to);
         }
     }

@@ -70,7 +70,7 @@ static int bind_and_print(struct trib_cli *cli, struct trib_sql_scope *scope, st
     TRIB_TRY(parse_at(cli->flags.at, scope->conn, scope, err));
     TRIB_TRY(trib_sql_bind(scope, cli->args[0], &sql, &inputs, &n, err));
     free(inputs);
-    /* Functions that change settings (enable_logging) stay out of reach of the text. */
+    /* Whatever changes settings stays out of reach of the text. */
     int rc = trib_exec(scope->conn, "SET lock_configuration = true", err);
     if (rc == 0) {
         rc = print_rows(cli, scope->conn, sql, err);

@@ -217,6 +217,15 @@ static int scan_delta(struct binding *b, size_t from, size_t *pos, struct trib_e
     return rc;
 }
 
+/* The one table function of the engine that writes files. */
+static int check_function(const struct binding *b, struct trib_token t, struct trib_err *err)
+{
+    char *name = token_name(b->sql, t);
+    bool bad = name != NULL && strcasecmp(name, "enable_logging") == 0;
+    free(name);
+    return bad ? trib_err_set(err, TRIB_E_USAGE, "enable_logging() writes files and may not run here") : 0;
+}
+
 static int scan(struct binding *b, struct trib_err *err)
 {
     size_t pos = 0;
@@ -228,6 +237,7 @@ static int scan(struct binding *b, struct trib_err *err)
         }
         bool dot = after_dot;
         after_dot = trib_token_punct(b->sql, t, ".");
+        TRIB_TRY(check_function(b, t, err));
         if (dot) {
             continue;
         }

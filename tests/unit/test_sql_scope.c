@@ -286,6 +286,8 @@ static void test_refusals(void **state)
     refused("INSERT INTO silver.orders VALUES (1)", TRIB_E_USAGE, "only a statement that reads");
     refused("SELECT 1; DELETE FROM silver.orders", TRIB_E_USAGE, "2 statements");
     refused("WITH x AS (SELECT 1 AS a, 2.0 AS b) INSERT INTO silver.orders FROM x", TRIB_E_USAGE, "");
+    refused("SELECT * FROM enable_logging(storage='file', storage_path='/tmp/trib-x')", TRIB_E_USAGE, "writes files");
+    refused("SELECT * FROM system.main.\"Enable_Logging\"()", TRIB_E_USAGE, "writes files");
     /* Without a catalogue. */
     struct trib_err err = {0};
     struct trib_sql_scope scope = {.env = &env, .conn = conn, .at_version = -1, .at_us = -1};

@@ -4,6 +4,7 @@
  */
 #include "dynamodb/item.h"
 
+#define XXH_INLINE_ALL /* short inputs, many of them */
 #include <stdlib.h>
 #include <xxhash.h>
 
@@ -77,13 +78,6 @@ static bool binary_of(struct trib_json *j, bool twice, struct trib_view *ret, ch
         *ret = (struct trib_view){to, (size_t)n};
     }
     return true;
-}
-
-static bool typed_open(struct trib_json *j, enum trib_attr_type *ret)
-{
-    struct trib_view tag;
-    bool escaped;
-    return trib_json_take(j, '{') && trib_json_text(j, &tag, &escaped) && !escaped && trib_attr_type_parse(tag, ret) && trib_json_take(j, ':');
 }
 
 /* ---- canonical text -------------------------------------------------------------------------------------------------- */
@@ -184,7 +178,7 @@ static int canonical_value(struct trib_json *j, bool twice, unsigned depth, stru
     if (depth == 0) {
         return bad(err, "nested too deep");
     }
-    if (!typed_open(j, &type)) {
+    if (!trib_typed_open(j, &type)) {
         return bad(err, "a value is not an object with one DynamoDB type");
     }
     trib_buf_addf(to, "{\"%s\":", trib_attr_type_text(type));
@@ -292,6 +286,20 @@ static void add(struct trib_digest *to, struct trib_digest d)
     to->hi += d.hi;
 }
 
+/* Digits of a small integer without anything that its canonical text would lack. */
+static bool plain_integer(struct trib_view v)
+{
+    if (v.n == 0 || v.n > 9 || v.p[0] < '1' || v.p[0] > '9') {
+        return false;
+    }
+    for (size_t i = 1; i < v.n; i++) {
+        if (v.p[i] < '0' || v.p[i] > '9') {
+            return false;
+        }
+    }
+    return true;
+}
+
 static int digest_value(struct trib_json *j, bool twice, unsigned depth, struct trib_digest *ret, struct trib_err *err);
 
 static int digest_scalar(struct trib_json *j, enum trib_attr_type type, bool twice, struct trib_digest *ret, struct trib_err *err)
@@ -315,6 +323,11 @@ static int digest_scalar(struct trib_json *j, enum trib_attr_type type, bool twi
         return bad(err, "a string");
     } else if (type == TRIB_A_N || type == TRIB_A_NS) {
         struct trib_number n;
+        if (plain_integer(v)) { /* canonical as it stands */
+            *ret = hash(v.p, v.n, (uint64_t)TRIB_A_N);
+            free(own);
+            return 0;
+        }
         if (!trib_number_parse(v, &n)) {
             free(own);
             return bad(err, "a number");
@@ -389,7 +402,7 @@ static int digest_value(struct trib_json *j, bool twice, unsigned depth, struct 
     if (depth == 0) {
         return bad(err, "nested too deep");
     }
-    if (!typed_open(j, &type)) {
+    if (!trib_typed_open(j, &type)) {
         return bad(err, "a value is not an object with one DynamoDB type");
     }
     switch (type) {
@@ -424,7 +437,7 @@ static int key_value(struct trib_view value, bool twice, struct trib_buf *to, co
     struct trib_view v;
     struct trib_number n;
     char *own = NULL;
-    if (!typed_open(&j, &type) || (type != TRIB_A_S && type != TRIB_A_N && type != TRIB_A_B)) {
+    if (!trib_typed_open(&j, &type) || (type != TRIB_A_S && type != TRIB_A_N && type != TRIB_A_B)) {
         return trib_err_set(err, TRIB_E_DATA, "key attribute %s is not a string, number or binary", name);
     }
     bool ok = type == TRIB_A_B ? binary_of(&j, twice, &v, &own) : text_of(&j, &v, &own);

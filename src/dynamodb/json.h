@@ -12,6 +12,7 @@
 #include <sys/types.h>
 
 #include "base/mem.h"
+#include "dynamodb/item.h"
 
 struct trib_json {
     const char *p, *end;
@@ -47,6 +48,9 @@ ssize_t trib_json_unescape(struct trib_view raw, char *to);
 bool trib_json_skip(struct trib_json *j, unsigned depth, struct trib_view *ret_span);
 /* true, false: the literal. Returns false when neither comes. */
 bool trib_json_bool(struct trib_json *j, bool *ret);
+
+/* Reads `{"T":` of a typed value; the cursor then stands at the payload. */
+bool trib_typed_open(struct trib_json *j, enum trib_attr_type *ret);
 
 /* No overlong forms, surrogates, or values above U+10FFFF. */
 bool trib_utf8_valid(struct trib_view v);

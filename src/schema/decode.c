@@ -210,11 +210,35 @@ static bool binary_of(struct trib_decoder *d, struct trib_json *j, struct trib_v
     return true;
 }
 
+/* At most 18 digits with nothing else: most numbers there are. */
+static bool short_integer(struct trib_view text, int64_t *ret)
+{
+    int64_t x = 0;
+    if (text.n == 0 || text.n > 18) {
+        return false;
+    }
+    for (size_t i = 0; i < text.n; i++) {
+        unsigned c = (unsigned)(unsigned char)text.p[i] - '0';
+        if (c > 9) {
+            return false;
+        }
+        x = x * 10 + (int64_t)c;
+    }
+    *ret = x;
+    return true;
+}
+
 static enum fit put_number(struct trib_decoder *d, const struct trib_type *col, struct trib_json *j, struct trib_vec *v, uint64_t row)
 {
     struct trib_view raw;
     struct trib_number n;
-    if (!text_of(d, j, &raw) || !trib_number_parse(raw, &n)) {
+    if (!text_of(d, j, &raw)) {
+        return broken(d, "a number");
+    }
+    if (col->id == TRIB_T_LONG && short_integer(raw, &((int64_t *)v->data)[row])) {
+        return FIT;
+    }
+    if (!trib_number_parse(raw, &n)) {
         return broken(d, "a number");
     }
     return trib_scalar_number(col, raw, &n, v, row) ? FIT : MISFIT;

@@ -78,13 +78,6 @@ struct trib_inode *trib_inode_element(struct trib_inode *in)
     return in->element;
 }
 
-bool trib_typed_open(struct trib_json *j, enum trib_attr_type *ret)
-{
-    struct trib_view tag;
-    bool escaped;
-    return trib_json_take(j, '{') && trib_json_text(j, &tag, &escaped) && !escaped && trib_attr_type_parse(tag, ret) && trib_json_take(j, ':');
-}
-
 static int bad(struct trib_err *err, const char *what) { return trib_err_set(err, TRIB_E_DATA, "not DynamoDB JSON: %s", what); }
 
 static int number(struct trib_inode *in, struct trib_json *j, struct trib_err *err)

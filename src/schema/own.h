@@ -32,7 +32,4 @@ bool trib_inode_decide(const struct trib_inode *in, const struct trib_schema_opt
 enum trib_attr_type trib_field_attr(const struct trib_field *f); /* of dynamodb.type; S when absent */
 const char *trib_field_attr_name(const struct trib_field *f);
 
-/* Reads `{"T":` of a typed value; the cursor then stands at the payload. */
-bool trib_typed_open(struct trib_json *j, enum trib_attr_type *ret);
-
 #endif

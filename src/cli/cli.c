@@ -31,15 +31,22 @@ static char *default_hint(const struct trib_cli *cli, enum trib_code code)
 {
     const char *verb = cli->verb != NULL ? cli->verb->name : NULL;
     switch (code) {
-    case TRIB_E_USAGE: return verb != NULL ? trib_asprintf("tributary %s --help", verb) : trib_strdup("tributary --help");
-    case TRIB_E_CONFIG: return trib_strdup("correct the configuration and check it with `tributary validate`; `tributary schema` explains every key");
+    case TRIB_E_USAGE:
+        return verb != NULL ? trib_asprintf("tributary %s --help", verb) : trib_strdup("tributary --help");
+    case TRIB_E_CONFIG:
+        return trib_strdup(
+            "correct the configuration and check it with `tributary validate`; `tributary schema` explains every key");
     case TRIB_E_DATA:
-    case TRIB_E_LIMIT: return trib_strdup("look at the named input; what was committed before stays, and the command can be run again");
+    case TRIB_E_LIMIT:
+        return trib_strdup(
+            "look at the named input; what was committed before stays, and the command can be run again");
     case TRIB_E_UNAVAILABLE: return trib_strdup("check that the service can be reached, and run the command again");
-    case TRIB_E_UNSUPPORTED: return trib_strdup("see what this version supports: `tributary --help`, `tributary schema`");
+    case TRIB_E_UNSUPPORTED:
+        return trib_strdup("see what this version supports: `tributary --help`, `tributary schema`");
     case TRIB_E_IO:
     case TRIB_E_NOT_FOUND:
-    case TRIB_E_EXISTS: return trib_strdup("check that the path exists, its permissions and the free space, and run the command again");
+    case TRIB_E_EXISTS:
+        return trib_strdup("check that the path exists, its permissions and the free space, and run the command again");
     case TRIB_E_CONFLICT:
     case TRIB_E_AGAIN:
     case TRIB_E_CANCELLED: return trib_strdup("run the command again; it goes on where it stopped");
@@ -62,11 +69,13 @@ static void print_error(struct trib_cli *cli, struct trib_err *err)
         hint = default_hint(cli, err->code);
     }
     if (cli->flags.log_format == TRIB_LOG_FORMAT_JSON) {
-        trib_logkv(&cli->log, TRIB_LOG_ERROR, "failed", "code", trib_code_name(err->code), "error", err->msg, "try", hint, NULL);
+        trib_logkv(&cli->log, TRIB_LOG_ERROR, "failed", "code", trib_code_name(err->code), "error", err->msg, "try",
+                   hint, NULL);
     } else {
         struct trib_buf b;
         trib_buf_init(&b, (size_t)1 << 16);
-        trib_buf_addf(&b, "%stributary: error:%s %s\n  try: %s\n", cli->colour ? "\033[31m" : "", cli->colour ? "\033[0m" : "", err->msg, hint);
+        trib_buf_addf(&b, "%stributary: error:%s %s\n  try: %s\n", cli->colour ? "\033[31m" : "",
+                      cli->colour ? "\033[0m" : "", err->msg, hint);
         (void)pthread_mutex_lock(&cli->own->lock);
         trib_progress_clear(cli);
         trib_stderr_write(cli, &b);
@@ -118,8 +127,10 @@ static int check_tables(struct trib_cli *cli, const struct trib_config *c, struc
         near = trib_nearest(name, names, c->n_tables);
         int rc = 0;
         if (!known) {
-            rc = near != NULL ? trib_err_set(err, TRIB_E_USAGE, "--table: there is no table `%s` in %s; did you mean `%s`?", name, c->file, near)
-                              : trib_err_set(err, TRIB_E_USAGE, "--table: there is no table `%s` in %s", name, c->file);
+            rc = near != NULL
+                     ? trib_err_set(err, TRIB_E_USAGE, "--table: there is no table `%s` in %s; did you mean `%s`?",
+                                    name, c->file, near)
+                     : trib_err_set(err, TRIB_E_USAGE, "--table: there is no table `%s` in %s", name, c->file);
         }
         free(names);
         TRIB_TRY(rc);

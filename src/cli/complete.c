@@ -10,7 +10,10 @@ static void words(struct trib_buf *to, const char *choices)
     }
 }
 
-static bool is_file(const struct trib_flag *f) { return f->value != NULL && (strcmp(f->value, "FILE") == 0 || strcmp(f->value, "DIR") == 0); }
+static bool is_file(const struct trib_flag *f)
+{
+    return f->value != NULL && (strcmp(f->value, "FILE") == 0 || strcmp(f->value, "DIR") == 0);
+}
 
 static void bash_flags(struct trib_buf *to, const struct trib_verb *v)
 {
@@ -28,8 +31,10 @@ static void bash(struct trib_buf *to)
     size_t n, n_verbs;
     const struct trib_flag *all = trib_flags_table(&n);
     const struct trib_verb *const *verbs = trib_verbs_table(&n_verbs);
-    trib_buf_adds(to, "# bash completion for tributary: tributary completions bash > /etc/bash_completion.d/tributary\n"
-                      "_tributary() {\n  local cur prev verb w skip=0\n  cur=${COMP_WORDS[COMP_CWORD]}\n  prev=${COMP_WORDS[COMP_CWORD-1]}\n  case $prev in\n");
+    trib_buf_adds(
+        to,
+        "# bash completion for tributary: tributary completions bash > /etc/bash_completion.d/tributary\n"
+        "_tributary() {\n  local cur prev verb w skip=0\n  cur=${COMP_WORDS[COMP_CWORD]}\n  prev=${COMP_WORDS[COMP_CWORD-1]}\n  case $prev in\n");
     for (size_t i = 0; i < n; i++) {
         const struct trib_flag *f = &all[i];
         if (f->later != NULL || f->value == NULL) {
@@ -44,10 +49,13 @@ static void bash(struct trib_buf *to)
             words(to, f->value);
             trib_buf_adds(to, "\" -- \"$cur\")); return ;;\n");
         } else {
-            trib_buf_adds(to, is_file(f) ? ") COMPREPLY=($(compgen -f -- \"$cur\")); return ;;\n" : ") COMPREPLY=(); return ;;\n");
+            trib_buf_adds(to, is_file(f) ? ") COMPREPLY=($(compgen -f -- \"$cur\")); return ;;\n"
+                                         : ") COMPREPLY=(); return ;;\n");
         }
     }
-    trib_buf_adds(to, "  esac\n  for w in \"${COMP_WORDS[@]:1:COMP_CWORD-1}\"; do\n    if ((skip)); then skip=0; continue; fi\n    case $w in\n      ");
+    trib_buf_adds(
+        to,
+        "  esac\n  for w in \"${COMP_WORDS[@]:1:COMP_CWORD-1}\"; do\n    if ((skip)); then skip=0; continue; fi\n    case $w in\n      ");
     for (size_t i = 0, k = 0; i < n; i++) {
         if (all[i].later == NULL && all[i].value != NULL) {
             trib_buf_addf(to, "%s--%s", k++ > 0 ? "|" : "", all[i].name);
@@ -56,7 +64,9 @@ static void bash(struct trib_buf *to)
             }
         }
     }
-    trib_buf_adds(to, ") skip=1 ;;\n      -*) ;;\n      *) verb=$w; break ;;\n    esac\n  done\n  case $verb in\n    '') COMPREPLY=($(compgen -W \"");
+    trib_buf_adds(
+        to,
+        ") skip=1 ;;\n      -*) ;;\n      *) verb=$w; break ;;\n    esac\n  done\n  case $verb in\n    '') COMPREPLY=($(compgen -W \"");
     for (size_t i = 0; i < n_verbs; i++) {
         if (!verbs[i]->hidden) {
             trib_buf_addf(to, "%s ", verbs[i]->name);
@@ -128,8 +138,10 @@ static void zsh(struct trib_buf *to)
 {
     size_t n;
     const struct trib_verb *const *verbs = trib_verbs_table(&n);
-    trib_buf_adds(to, "#compdef tributary\n# zsh completion for tributary: tributary completions zsh > a folder of $fpath, as _tributary\n"
-                      "_tributary() {\n  local curcontext=$curcontext state line\n  typeset -A opt_args\n  _arguments -C \\\n");
+    trib_buf_adds(
+        to,
+        "#compdef tributary\n# zsh completion for tributary: tributary completions zsh > a folder of $fpath, as _tributary\n"
+        "_tributary() {\n  local curcontext=$curcontext state line\n  typeset -A opt_args\n  _arguments -C \\\n");
     zsh_flags(to, NULL, "    ");
     trib_buf_adds(to, "    '1: :->verb' '*:: :->rest'\n  case $state in\n    verb)\n      local -a verbs=(\n");
     for (size_t i = 0; i < n; i++) {
@@ -153,7 +165,9 @@ static void zsh(struct trib_buf *to)
             }
         }
     }
-    trib_buf_adds(to, "      esac ;;\n  esac\n}\nif [ \"$funcstack[1]\" = _tributary ]; then _tributary \"$@\"; else compdef _tributary tributary; fi\n");
+    trib_buf_adds(
+        to,
+        "      esac ;;\n  esac\n}\nif [ \"$funcstack[1]\" = _tributary ]; then _tributary \"$@\"; else compdef _tributary tributary; fi\n");
 }
 
 static void fish_flag(struct trib_buf *to, const struct trib_flag *f, const char *verb)
@@ -189,7 +203,9 @@ static void fish(struct trib_buf *to)
     size_t n, n_flags;
     const struct trib_verb *const *verbs = trib_verbs_table(&n);
     const struct trib_flag *all = trib_flags_table(&n_flags);
-    trib_buf_adds(to, "# fish completion for tributary: tributary completions fish > ~/.config/fish/completions/tributary.fish\n");
+    trib_buf_adds(
+        to,
+        "# fish completion for tributary: tributary completions fish > ~/.config/fish/completions/tributary.fish\n");
     for (size_t i = 0; i < n; i++) {
         const struct trib_verb *v = verbs[i];
         if (v->hidden) {

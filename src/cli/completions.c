@@ -20,6 +20,7 @@ const struct trib_verb trib_verb_completions = {
     .max_args = 1,
     .choices = "bash|zsh|fish",
     .summary = "a completion script for the shell",
-    .examples = "source <(tributary completions bash) # for this shell\ntributary completions fish > ~/.config/fish/completions/tributary.fish # for good",
+    .examples =
+        "source <(tributary completions bash) # for this shell\ntributary completions fish > ~/.config/fish/completions/tributary.fish # for good",
     .run = completions_run,
 };

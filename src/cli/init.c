@@ -24,7 +24,8 @@ static int write_file(const char *path, struct trib_view text, bool replace, str
 {
     int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | (replace ? O_TRUNC : O_EXCL), 0666);
     if (fd < 0 && errno == EEXIST) {
-        return trib_err_set(err, TRIB_E_USAGE, "%s exists already; try: --force to overwrite it, or another folder", path);
+        return trib_err_set(err, TRIB_E_USAGE, "%s exists already; try: --force to overwrite it, or another folder",
+                            path);
     }
     if (fd < 0) {
         return trib_err_errno(err, errno, "cannot create %s", path);
@@ -58,7 +59,8 @@ const struct trib_verb trib_verb_init = {
     .args = "[DIR]",
     .max_args = 1,
     .summary = "write a commented starter config",
-    .text = "Writes DIR/tributary.yaml (the current folder without DIR). It is valid as it stands, names every key that is used most, and says what each is for.",
+    .text =
+        "Writes DIR/tributary.yaml (the current folder without DIR). It is valid as it stands, names every key that is used most, and says what each is for.",
     .flags = "force",
     .examples = "tributary init # write ./tributary.yaml\ntributary init shop # write shop/tributary.yaml",
     .run = init_run,

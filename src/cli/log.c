@@ -22,8 +22,8 @@ void trib_log_time(struct trib_buf *to, int64_t now_us)
     if (gmtime_r(&seconds, &tm) == NULL) {
         tm = (struct tm){.tm_mday = 1, .tm_year = 70};
     }
-    trib_buf_addf(to, "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ", tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec,
-                  (int)(now_us / 1000 % 1000));
+    trib_buf_addf(to, "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ", tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday, tm.tm_hour,
+                  tm.tm_min, tm.tm_sec, (int)(now_us / 1000 % 1000));
 }
 
 void trib_log_json_string(struct trib_buf *to, const char *s)
@@ -88,7 +88,8 @@ static char *redacted(const struct trib_cli *cli, const char *value)
     return trib_buf_take(&b);
 }
 
-static void log_text(struct trib_cli *cli, struct trib_buf *b, enum trib_log_level level, const char *event, const char *const *kv)
+static void log_text(struct trib_cli *cli, struct trib_buf *b, enum trib_log_level level, const char *event,
+                     const char *const *kv)
 {
     static const char *const colours[] = {"\033[31m", "\033[33m", "", "\033[2m"};
     trib_log_time(b, trib_now_us(&trib_clock_real));
@@ -102,7 +103,8 @@ static void log_text(struct trib_cli *cli, struct trib_buf *b, enum trib_log_lev
     }
 }
 
-static void log_json(struct trib_cli *cli, struct trib_buf *b, enum trib_log_level level, const char *event, const char *const *kv)
+static void log_json(struct trib_cli *cli, struct trib_buf *b, enum trib_log_level level, const char *event,
+                     const char *const *kv)
 {
     trib_buf_adds(b, "{\"ts\":\"");
     trib_log_time(b, trib_now_us(&trib_clock_real));

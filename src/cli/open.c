@@ -84,7 +84,8 @@ static int open_base(struct trib_cli *cli, const struct trib_config *config, str
     return 0;
 }
 
-int trib_cli_env(struct trib_cli *cli, const struct trib_config *config_or_null, bool engine, struct trib_env **ret, struct trib_err *err)
+int trib_cli_env(struct trib_cli *cli, const struct trib_config *config_or_null, bool engine, struct trib_env **ret,
+                 struct trib_err *err)
 {
     if (cli->own->opened == NULL) {
         int rc = open_base(cli, config_or_null, err);

@@ -8,11 +8,11 @@
 
 struct trib_cli_own {
     struct trib_config *config;
-    char *hint;                       /* trib_cli_try */
-    int out_errno;                    /* of the first write to stdout that failed */
-    pthread_mutex_t lock;             /* one writer on stderr at a time */
+    char *hint;           /* trib_cli_try */
+    int out_errno;        /* of the first write to stdout that failed */
+    pthread_mutex_t lock; /* one writer on stderr at a time */
     struct trib_progress_state *progress;
-    struct trib_cli_opened *opened;   /* open.c's */
+    struct trib_cli_opened *opened;      /* open.c's */
     void (*close)(struct trib_cli *cli); /* set by open.c once something is open */
 };
 

@@ -12,7 +12,7 @@
 
 struct parse {
     struct trib_cli *cli;
-    bool *given;        /* one a flag of the table */
+    bool *given; /* one a flag of the table */
     const char **args;
     size_t n_args;
     struct trib_err *err;
@@ -63,9 +63,7 @@ static int set_count(struct parse *p, const struct trib_flag *f, const char *val
 static int set_flag(struct parse *p, const struct trib_flag *f, const char *value, const char *from)
 {
     switch (f->kind) {
-    case TRIB_FLAG_BOOL:
-        TRIB_TRY(set_bool(p, f, value, from));
-        break;
+    case TRIB_FLAG_BOOL: TRIB_TRY(set_bool(p, f, value, from)); break;
     case TRIB_FLAG_TEXT:
         if (value[0] == '\0') {
             return trib_err_set(p->err, TRIB_E_USAGE, "%s needs a value: %s", from, f->value);
@@ -90,9 +88,7 @@ static int set_flag(struct parse *p, const struct trib_flag *f, const char *valu
         memcpy(field(p, f->offset), &choice, sizeof choice);
         break;
     }
-    case TRIB_FLAG_COUNT:
-        TRIB_TRY(set_count(p, f, value, from));
-        break;
+    case TRIB_FLAG_COUNT: TRIB_TRY(set_count(p, f, value, from)); break;
     }
     if (f->given != 0) {
         *(bool *)field(p, f->given) = true;
@@ -222,9 +218,10 @@ static int check_args(struct parse *p)
         return trib_err_set(p->err, TRIB_E_USAGE, "`%s` needs %s", v->name, v->args);
     }
     if (n > v->max_args) {
-        return v->max_args == 0
-                   ? trib_err_set(p->err, TRIB_E_USAGE, "`%s` takes no argument, there is `%s`", v->name, p->cli->args[0])
-                   : trib_err_set(p->err, TRIB_E_USAGE, "`%s` takes %s only, there is `%s` too", v->name, v->args, p->cli->args[v->max_args]);
+        return v->max_args == 0 ? trib_err_set(p->err, TRIB_E_USAGE, "`%s` takes no argument, there is `%s`", v->name,
+                                               p->cli->args[0])
+                                : trib_err_set(p->err, TRIB_E_USAGE, "`%s` takes %s only, there is `%s` too", v->name,
+                                               v->args, p->cli->args[v->max_args]);
     }
     if (n > 0 && v->choices != NULL && choice_index(v->choices, p->cli->args[0]) < 0) {
         return trib_err_set(p->err, TRIB_E_USAGE, "`%s`: `%s` is none of %s", v->name, p->cli->args[0], v->choices);
@@ -234,7 +231,8 @@ static int check_args(struct parse *p)
 
 /* A list in the environment is separated by commas: the pieces are kept in cli->flags.tables and freed by nobody but the process,
  * so they are cut out of one copy that trib_cli_release frees: the first piece is its beginning. */
-static int set_from_environment(struct parse *p, const struct trib_flag *f, const char *value, const char *variable, char **ret_copy)
+static int set_from_environment(struct parse *p, const struct trib_flag *f, const char *value, const char *variable,
+                                char **ret_copy)
 {
     if (f->kind != TRIB_FLAG_LIST) {
         return set_flag(p, f, value, variable);

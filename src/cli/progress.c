@@ -11,7 +11,7 @@
 #include "os/os.h"
 
 enum { BAR_CELLS = 24, LINE_BYTES = 4096 };
-#define BAR_EVERY_US ((int64_t)100000)
+#define BAR_EVERY_US   ((int64_t)100000)
 #define PLAIN_EVERY_US ((int64_t)5000000)
 
 struct trib_progress_state {

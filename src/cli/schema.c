@@ -21,7 +21,8 @@ static int schema_run(struct trib_cli *cli, struct trib_err *err)
 const struct trib_verb trib_verb_schema = {
     .name = "schema",
     .summary = "the reference of the configuration, as text or as JSON Schema",
-    .text = "Every key with its type, default and meaning, in Markdown. With --json as JSON Schema (2020-12), which editors use to complete and check tributary.yaml.",
+    .text =
+        "Every key with its type, default and meaning, in Markdown. With --json as JSON Schema (2020-12), which editors use to complete and check tributary.yaml.",
     .flags = "json",
     .examples = "tributary schema # read it\ntributary schema --json > tributary.schema.json # for an editor",
     .run = schema_run,

@@ -23,7 +23,8 @@ static int validate_run(struct trib_cli *cli, struct trib_err *err)
         (void)fprintf(cli->out, "OK %s:", t->name);
         for (size_t k = 0; k < t->n_silver; k++) {
             const struct trib_cfg_silver *s = &t->silver[k];
-            (void)fprintf(cli->out, "%s silver %s/%s%s", k > 0 ? "," : "", s->domain, s->table, s->scd2 ? " with history" : "");
+            (void)fprintf(cli->out, "%s silver %s/%s%s", k > 0 ? "," : "", s->domain, s->table,
+                          s->scd2 ? " with history" : "");
         }
         (void)fputc('\n', cli->out);
     }
@@ -36,8 +37,10 @@ static int validate_run(struct trib_cli *cli, struct trib_err *err)
 const struct trib_verb trib_verb_validate = {
     .name = "validate",
     .summary = "check the config, offline",
-    .text = "Reads the configuration as every other verb does and reports all of its problems, each with file, line and column; exit 78 when there is one. "
-            "With -v it prints the configuration in effect: `defaults` merged into each table, every default filled in, values from ${env:} and ${file:} as ***.",
-    .examples = "tributary validate # check ./tributary.yaml\ntributary validate -v -c shop.yaml # show what is in effect",
+    .text =
+        "Reads the configuration as every other verb does and reports all of its problems, each with file, line and column; exit 78 when there is one. "
+        "With -v it prints the configuration in effect: `defaults` merged into each table, every default filled in, values from ${env:} and ${file:} as ***.",
+    .examples =
+        "tributary validate # check ./tributary.yaml\ntributary validate -v -c shop.yaml # show what is in effect",
     .run = validate_run,
 };

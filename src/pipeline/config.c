@@ -80,12 +80,13 @@ static void take_warnings(struct trib_config *c, const struct trib_problems *war
 {
     c->warnings = trib_calloc(warnings->n, sizeof *c->warnings);
     for (size_t i = 0; i < warnings->n; i++) {
-        c->warnings[c->n_warnings++] = trib_asprintf("%s:%zu:%zu: %s", warnings->file, warnings->all[i].line, warnings->all[i].column, warnings->all[i].text);
+        c->warnings[c->n_warnings++] = trib_asprintf("%s:%zu:%zu: %s", warnings->file, warnings->all[i].line,
+                                                     warnings->all[i].column, warnings->all[i].text);
     }
 }
 
-static int parse(struct trib_view text, const char *file, const struct trib_config_world *world, bool check_files, struct trib_config **ret, char **ret_report,
-                 struct trib_err *err)
+static int parse(struct trib_view text, const char *file, const struct trib_config_world *world, bool check_files,
+                 struct trib_config **ret, char **ret_report, struct trib_err *err)
 {
     struct trib_problems problems = {.file = file}, warnings = {.file = file};
     struct trib_config *c = trib_calloc(1, sizeof *c);
@@ -93,7 +94,12 @@ static int parse(struct trib_view text, const char *file, const struct trib_conf
     c->own = trib_calloc(1, sizeof *c->own);
     c->own->folder = trib_strdup(world->folder);
     trib_arena_init(&c->own->arena);
-    struct trib_cfg_work w = {.config = c, .problems = &problems, .warnings = &warnings, .arena = &c->own->arena, .folder = world->folder, .world = world,
+    struct trib_cfg_work w = {.config = c,
+                              .problems = &problems,
+                              .warnings = &warnings,
+                              .arena = &c->own->arena,
+                              .folder = world->folder,
+                              .world = world,
                               .check_files = check_files};
     trib_yaml_parse(text, world, &c->own->arena, &problems, &c->own->secrets, &c->own->root);
     trib_config_check(&w);
@@ -125,13 +131,14 @@ static int parse(struct trib_view text, const char *file, const struct trib_conf
     return rc;
 }
 
-int trib_config_parse_in(struct trib_view text, const char *file, const struct trib_config_world *world, struct trib_config **ret, char **ret_report,
-                         struct trib_err *err)
+int trib_config_parse_in(struct trib_view text, const char *file, const struct trib_config_world *world,
+                         struct trib_config **ret, char **ret_report, struct trib_err *err)
 {
     return parse(text, file, world, false, ret, ret_report, err);
 }
 
-int trib_config_parse(struct trib_view text, const char *file, struct trib_config **ret, char **ret_report, struct trib_err *err)
+int trib_config_parse(struct trib_view text, const char *file, struct trib_config **ret, char **ret_report,
+                      struct trib_err *err)
 {
     char *folder = folder_of(file);
     struct trib_config_world world = {real_variable, real_read, NULL, folder};
@@ -199,9 +206,13 @@ int trib_config_find(const char *flag, char **ret, struct trib_err *err)
             found = trib_strdup(places[i]);
         }
     }
-    int rc = found != NULL ? 0
-                           : trib_err_set(err, TRIB_E_CONFIG, "there is no configuration: looked for ./tributary.yaml, %s%s/etc/tributary/tributary.yaml; "
-                                          "try: -c FILE, or `tributary init` for one to begin with", places[1], places[1][0] != '\0' ? ", " : "");
+    int rc =
+        found != NULL
+            ? 0
+            : trib_err_set(err, TRIB_E_CONFIG,
+                           "there is no configuration: looked for ./tributary.yaml, %s%s/etc/tributary/tributary.yaml; "
+                           "try: -c FILE, or `tributary init` for one to begin with",
+                           places[1], places[1][0] != '\0' ? ", " : "");
     for (size_t i = 0; i < 3; i++) {
         free(places[i]);
     }
@@ -211,4 +222,7 @@ int trib_config_find(const char *flag, char **ret, struct trib_err *err)
     return rc;
 }
 
-void trib_config_redact(const struct trib_config *c, struct trib_buf *text) { trib_secrets_redact(&c->own->secrets, text); }
+void trib_config_redact(const struct trib_config *c, struct trib_buf *text)
+{
+    trib_secrets_redact(&c->own->secrets, text);
+}

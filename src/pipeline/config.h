@@ -22,7 +22,7 @@ struct trib_cfg_key {
 };
 
 struct trib_cfg_silver {
-    char *where;    /* NULL */
+    char *where; /* NULL */
     char *domain, *table;
     bool hard_deletes;
     bool scd2;
@@ -33,49 +33,50 @@ struct trib_cfg_silver {
 
 struct trib_cfg_table {
     char *name;
-    size_t line, column;              /* in the file, for messages */
+    size_t line, column;                 /* in the file, for messages */
     struct trib_cfg_key partition, sort; /* sort.name NULL: none */
     enum trib_source_type source_type;
-    char *source_path;                /* as written, resolved against the config's folder */
+    char *source_path; /* as written, resolved against the config's folder */
     enum trib_evolution evolution;
     bool infer;
     enum trib_numbers numbers;
     size_t n_hints;
     struct trib_hint *hints;
     size_t max_columns;
-    size_t n_silver;                  /* 1 at least */
+    size_t n_silver; /* 1 at least */
     struct trib_cfg_silver *silver;
     int64_t late_after_us;
     enum trib_late late;
 };
 
 struct trib_cfg_mart {
-    char *subject, *name, *sql_path;  /* sql_path resolved against the config's folder */
+    char *subject, *name, *sql_path; /* sql_path resolved against the config's folder */
     size_t line, column;
 };
 
 struct trib_config {
-    char *file;                       /* the path it was read from */
-    char *pipeline, *lake, *state;    /* paths resolved against the config's folder */
+    char *file;                    /* the path it was read from */
+    char *pipeline, *lake, *state; /* paths resolved against the config's folder */
     enum trib_trigger trigger;
     int64_t every_us;
     uint64_t memory_bytes;
-    unsigned workers;                 /* 0: auto */
+    unsigned workers; /* 0: auto */
     int64_t batch_files, batch_bytes;
     size_t n_tables;
     struct trib_cfg_table *tables;
     size_t n_gold;
     struct trib_cfg_mart *gold;
-    size_t n_warnings;                /* "FILE:LINE:COLUMN: text": nothing wrong, but worth a look */
+    size_t n_warnings; /* "FILE:LINE:COLUMN: text": nothing wrong, but worth a look */
     char **warnings;
-    struct trib_cfg_own *own;         /* the parsed text, substituted values; config.c's */
+    struct trib_cfg_own *own; /* the parsed text, substituted values; config.c's */
 };
 
 /* Reads, substitutes, checks types and cross-references, applies `defaults`. All problems of the file are collected: err->msg has
  * the first as "FILE:LINE:COLUMN: text", *ret_report (may be NULL; [out] free()) all of them, one a line. CONFIG on any problem.
  * A known key whose part is not there yet is a problem too, with a message of its own. */
 TRIB_CHECKED int trib_config_load(const char *path, struct trib_config **ret, char **ret_report, struct trib_err *err);
-TRIB_CHECKED int trib_config_parse(struct trib_view text, const char *file, struct trib_config **ret, char **ret_report, struct trib_err *err);
+TRIB_CHECKED int trib_config_parse(struct trib_view text, const char *file, struct trib_config **ret, char **ret_report,
+                                   struct trib_err *err);
 void trib_config_free(struct trib_config *c);
 /* Replaces every value that came through ${env:} or ${file:} (four bytes or longer) by ***. */
 void trib_config_redact(const struct trib_config *c, struct trib_buf *text);

@@ -56,7 +56,9 @@ static int64_t number_of(const struct trib_yaml *block, const char *path)
     if (s == NULL) {
         return 0;
     }
-    bool good = key->form == TRIB_KEY_COUNT ? trib_value_count(s, &v) : key->form == TRIB_KEY_SIZE ? trib_value_size(s, &v) : trib_value_duration(s, &v);
+    bool good = key->form == TRIB_KEY_COUNT  ? trib_value_count(s, &v)
+                : key->form == TRIB_KEY_SIZE ? trib_value_size(s, &v)
+                                             : trib_value_duration(s, &v);
     return good ? v : 0;
 }
 
@@ -123,11 +125,13 @@ static char *plain_name(const char *name, size_t n)
 
 static char *default_state(const struct trib_cfg_work *w, const char *pipeline)
 {
-    const char *xdg = w->world->variable(w->world->ctx, "XDG_STATE_HOME"), *home = w->world->variable(w->world->ctx, "HOME");
+    const char *xdg = w->world->variable(w->world->ctx, "XDG_STATE_HOME"),
+               *home = w->world->variable(w->world->ctx, "HOME");
     if (xdg != NULL && xdg[0] == '/') {
         return trib_asprintf("%s/tributary/%s", xdg, pipeline);
     }
-    return home != NULL && home[0] == '/' ? trib_asprintf("%s/.local/state/tributary/%s", home, pipeline) : trib_asprintf("/var/lib/tributary/%s", pipeline);
+    return home != NULL && home[0] == '/' ? trib_asprintf("%s/.local/state/tributary/%s", home, pipeline)
+                                          : trib_asprintf("/var/lib/tributary/%s", pipeline);
 }
 
 static void bind_trigger(struct trib_cfg_work *w, const struct trib_yaml *root)
@@ -168,7 +172,8 @@ static void bind_keys(struct trib_cfg_work *w, const struct trib_yaml *table, st
 
 static void bind_source(struct trib_cfg_work *w, const struct trib_yaml *table, struct trib_cfg_table *t)
 {
-    const struct trib_yaml *s = trib_yaml_get(table, "source"), *path = trib_yaml_get(s, "path"), *type = trib_yaml_get(s, "type");
+    const struct trib_yaml *s = trib_yaml_get(table, "source"), *path = trib_yaml_get(s, "path"),
+                           *type = trib_yaml_get(s, "type");
     if (s == NULL || s->kind != TRIB_YAML_MAP || type == NULL || type->kind != TRIB_YAML_SCALAR ||
         trib_key_choice(trib_key_find("tables.source.type")->choices, type->text) < 0) {
         return;
@@ -181,7 +186,8 @@ static void bind_source(struct trib_cfg_work *w, const struct trib_yaml *table, 
     }
     bool is_folder = false;
     if (t->source_path != NULL && w->check_files && !is_there(t->source_path, &is_folder)) {
-        trib_problem_at(w->warnings, path, "`source.path`: %s is not there; it counts as empty until it is", t->source_path);
+        trib_problem_at(w->warnings, path, "`source.path`: %s is not there; it counts as empty until it is",
+                        t->source_path);
     } else if (t->source_path != NULL && w->check_files && !is_folder) {
         trib_problem_at(w->problems, path, "`source.path`: %s is a file, a folder is needed", t->source_path);
     }
@@ -207,9 +213,11 @@ static void bind_schema(struct trib_cfg_work *w, const struct trib_yaml *table, 
     (void)w;
 }
 
-static void check_column(struct trib_cfg_work *w, const struct trib_cfg_table *t, const struct trib_yaml *at, const char *name)
+static void check_column(struct trib_cfg_work *w, const struct trib_cfg_table *t, const struct trib_yaml *at,
+                         const char *name)
 {
-    static const char *const own[] = {"_sequence", "_deleted_sequence", "_rescued_data", "__START_AT", "__END_AT", "_valid_from", "_valid_to"};
+    static const char *const own[] = {"_sequence", "_deleted_sequence", "_rescued_data", "__START_AT",
+                                      "__END_AT",  "_valid_from",       "_valid_to"};
     const char *const key[] = {t->partition.name, t->sort.name};
     for (size_t i = 0; i < sizeof own / sizeof own[0]; i++) {
         if (strcasecmp(own[i], name) == 0) {
@@ -223,7 +231,8 @@ static void check_column(struct trib_cfg_work *w, const struct trib_cfg_table *t
     }
 }
 
-static void bind_columns(struct trib_cfg_work *w, const struct trib_yaml *block, const struct trib_cfg_table *t, struct trib_cfg_silver *s)
+static void bind_columns(struct trib_cfg_work *w, const struct trib_yaml *block, const struct trib_cfg_table *t,
+                         struct trib_cfg_silver *s)
 {
     const struct trib_yaml *c = trib_yaml_get(block, "columns");
     s->updated_at = copy_of(c, "tables.silver.columns.updated_at");
@@ -241,7 +250,8 @@ static void bind_columns(struct trib_cfg_work *w, const struct trib_yaml *block,
     }
 }
 
-static void bind_silver_block(struct trib_cfg_work *w, const struct trib_yaml *block, const struct trib_yaml *at, struct trib_cfg_table *t)
+static void bind_silver_block(struct trib_cfg_work *w, const struct trib_yaml *block, const struct trib_yaml *at,
+                              struct trib_cfg_table *t)
 {
     struct trib_cfg_silver *s = &t->silver[t->n_silver++];
     const struct trib_yaml *where = trib_yaml_get(block, "table");
@@ -325,7 +335,8 @@ static void bind_gold(struct trib_cfg_work *w, const struct trib_yaml *root)
         m->name = copy_of(y, "gold.name");
         m->sql_path = path_of(w, y, "gold.sql");
         if (m->name == NULL && m->sql_path != NULL && trib_yaml_null(trib_yaml_get(y, "name"))) {
-            const char *base = strrchr(m->sql_path, '/') != NULL ? strrchr(m->sql_path, '/') + 1 : m->sql_path, *dot = strrchr(base, '.');
+            const char *base = strrchr(m->sql_path, '/') != NULL ? strrchr(m->sql_path, '/') + 1 : m->sql_path,
+                       *dot = strrchr(base, '.');
             m->name = plain_name(base, dot != NULL && dot > base ? (size_t)(dot - base) : strlen(base));
         }
         bool is_folder = false;
@@ -348,7 +359,8 @@ static int target_cmp(const void *a, const void *b)
     const struct target *x = a, *y = b;
     int c = strcmp(x->domain, y->domain);
     size_t n = strlen(x->table), m = strlen(y->table);
-    char *p = trib_asprintf("%.*s%s", (int)n, x->table, x->history ? "_history" : ""), *q = trib_asprintf("%.*s%s", (int)m, y->table, y->history ? "_history" : "");
+    char *p = trib_asprintf("%.*s%s", (int)n, x->table, x->history ? "_history" : ""),
+         *q = trib_asprintf("%.*s%s", (int)m, y->table, y->history ? "_history" : "");
     c = c != 0 ? c : strcmp(p, q);
     free(p);
     free(q);
@@ -372,8 +384,10 @@ static void report_same(struct trib_cfg_work *w, struct target *all, size_t n, c
     }
     for (size_t i = 1; i < n; i++) {
         if (same_target(&all[i - 1], &all[i])) {
-            trib_problem_add(w->problems, all[i].line, all[i].column, "two %s tables would be %s/%s%s, the other one is in line %zu: give one of them another name", what,
-                             all[i].domain, all[i].table, all[i].history ? "_history" : "", all[i - 1].line);
+            trib_problem_add(
+                w->problems, all[i].line, all[i].column,
+                "two %s tables would be %s/%s%s, the other one is in line %zu: give one of them another name", what,
+                all[i].domain, all[i].table, all[i].history ? "_history" : "", all[i - 1].line);
         }
     }
 }
@@ -406,9 +420,12 @@ static void check_targets(struct trib_cfg_work *w)
 
 static int table_cmp(const void *a, const void *b)
 {
-    const struct trib_cfg_table *x = *(const struct trib_cfg_table *const *)a, *y = *(const struct trib_cfg_table *const *)b;
+    const struct trib_cfg_table *x = *(const struct trib_cfg_table *const *)a,
+                                *y = *(const struct trib_cfg_table *const *)b;
     int c = strcmp(x->name, y->name);
-    return c != 0 ? c : x->line != y->line ? (x->line < y->line ? -1 : 1) : (x->column > y->column) - (x->column < y->column);
+    return c != 0               ? c
+           : x->line != y->line ? (x->line < y->line ? -1 : 1)
+                                : (x->column > y->column) - (x->column < y->column);
 }
 
 static void check_names(struct trib_cfg_work *w)
@@ -426,7 +443,8 @@ static void check_names(struct trib_cfg_work *w)
     }
     for (size_t i = 1; i < n; i++) {
         if (strcmp(all[i - 1]->name, all[i]->name) == 0) {
-            trib_problem_add(w->problems, all[i]->line, all[i]->column, "the table `%s` stands twice, first in line %zu", all[i]->name, all[i - 1]->line);
+            trib_problem_add(w->problems, all[i]->line, all[i]->column,
+                             "the table `%s` stands twice, first in line %zu", all[i]->name, all[i - 1]->line);
         }
     }
     free(all);
@@ -454,7 +472,9 @@ static void check_overlap(struct trib_cfg_work *w)
         const struct trib_yaml *path = trib_yaml_get(trib_yaml_get(c->own->tables[i], "source"), "path");
         const char *source = c->tables[i].source_path;
         if (source != NULL && c->lake != NULL && meets(source, c->lake)) {
-            trib_problem_at(w->problems, path, "`source.path`: the lake lies inside of it, so that the pipeline would read what it writes");
+            trib_problem_at(
+                w->problems, path,
+                "`source.path`: the lake lies inside of it, so that the pipeline would read what it writes");
         } else if (source != NULL && c->state != NULL && meets(source, c->state)) {
             trib_problem_at(w->problems, path, "`source.path`: the state folder lies inside of it");
         }

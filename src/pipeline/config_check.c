@@ -12,7 +12,7 @@ enum { MERGE_BUDGET = 20000000, NAMES_MAX = 64 };
 
 struct check {
     struct trib_cfg_work *w;
-    unsigned quiet;     /* > 0: below something that was refused as not there yet */
+    unsigned quiet;          /* > 0: below something that was refused as not there yet */
     const char *source_type; /* in a source: its known type */
 };
 
@@ -31,7 +31,9 @@ const char *trib_config_label(const char *path)
 
 static const char *block_label(const char *path)
 {
-    return path[0] == '\0' ? "at the top of the file" : strcmp(path, "tables") == 0 || strcmp(path, "defaults") == 0 ? "in a table" : NULL;
+    return path[0] == '\0'                                                ? "at the top of the file"
+           : strcmp(path, "tables") == 0 || strcmp(path, "defaults") == 0 ? "in a table"
+                                                                          : NULL;
 }
 
 struct names {
@@ -85,7 +87,8 @@ static void unknown_key(struct check *c, const char *path, const struct trib_yam
     } else if (other != NULL) {
         const char *under = trib_config_label(other->path);
         const char *dot = strrchr(under, '.');
-        trib_buf_addf(&b, "; it belongs under `%.*s`", dot != NULL ? (int)(dot - under) : 6, dot != NULL ? under : "tables");
+        trib_buf_addf(&b, "; it belongs under `%.*s`", dot != NULL ? (int)(dot - under) : 6,
+                      dot != NULL ? under : "tables");
     } else {
         trib_buf_adds(&b, "; there are");
         for (size_t i = 0; i < known->n; i++) {
@@ -120,7 +123,8 @@ static void check_choice(struct check *c, const char *path, const struct trib_ke
         return;
     }
     if (trib_key_choice(key->choices_later, node->text) >= 0) {
-        trib_problem_at(c->w->problems, node, "`%s: %s` is not in this version of Tributary, there is %s", trib_config_label(path), node->text, key->choices);
+        trib_problem_at(c->w->problems, node, "`%s: %s` is not in this version of Tributary, there is %s",
+                        trib_config_label(path), node->text, key->choices);
         return;
     }
     const char *names[16];
@@ -131,9 +135,11 @@ static void check_choice(struct check *c, const char *path, const struct trib_ke
     }
     const char *near = node->secret ? NULL : trib_nearest(node->text, names, n);
     if (near != NULL) {
-        trib_problem_at(c->w->problems, node, "`%s`: %s is none of %s; did you mean `%s`?", trib_config_label(path), trib_yaml_show(node, c->w->arena), key->choices, near);
+        trib_problem_at(c->w->problems, node, "`%s`: %s is none of %s; did you mean `%s`?", trib_config_label(path),
+                        trib_yaml_show(node, c->w->arena), key->choices, near);
     } else {
-        trib_problem_at(c->w->problems, node, "`%s`: %s is none of %s", trib_config_label(path), trib_yaml_show(node, c->w->arena), key->choices);
+        trib_problem_at(c->w->problems, node, "`%s`: %s is none of %s", trib_config_label(path),
+                        trib_yaml_show(node, c->w->arena), key->choices);
     }
     free(copy);
 }
@@ -145,16 +151,19 @@ static void check_path(struct check *c, const char *path, const struct trib_yaml
         return;
     }
     if (strncmp(node->text, "s3://", 5) == 0) {
-        trib_problem_at(c->w->problems, node, "`%s`: s3:// is not in this version of Tributary; use a local folder", trib_config_label(path));
+        trib_problem_at(c->w->problems, node, "`%s`: s3:// is not in this version of Tributary; use a local folder",
+                        trib_config_label(path));
     } else if (strspn(node->text, "abcdefghijklmnopqrstuvwxyz0123456789+") == (size_t)(scheme - node->text)) {
-        trib_problem_at(c->w->problems, node, "`%s`: %s: only local folders can be used", trib_config_label(path), trib_yaml_show(node, c->w->arena));
+        trib_problem_at(c->w->problems, node, "`%s`: %s: only local folders can be used", trib_config_label(path),
+                        trib_yaml_show(node, c->w->arena));
     }
 }
 
 static void check_scalar(struct check *c, const char *path, const struct trib_key *key, const struct trib_yaml *node)
 {
     if (node->kind != TRIB_YAML_SCALAR) {
-        trib_problem_at(c->w->problems, node, "`%s` takes a single value, here is %s", trib_config_label(path), trib_yaml_show(node, c->w->arena));
+        trib_problem_at(c->w->problems, node, "`%s` takes a single value, here is %s", trib_config_label(path),
+                        trib_yaml_show(node, c->w->arena));
         return;
     }
     if (key->form == TRIB_KEY_CHOICE) {
@@ -175,7 +184,9 @@ static void check_texts(struct check *c, const char *path, const struct trib_key
 {
     enum trib_yaml_kind want = key->form == TRIB_KEY_DICT ? TRIB_YAML_MAP : TRIB_YAML_LIST;
     if (node->kind != want) {
-        trib_problem_at(c->w->problems, node, want == TRIB_YAML_MAP ? "`%s` takes a mapping of names to texts, here is %s" : "`%s` takes a list of texts, here is %s",
+        trib_problem_at(c->w->problems, node,
+                        want == TRIB_YAML_MAP ? "`%s` takes a mapping of names to texts, here is %s"
+                                              : "`%s` takes a list of texts, here is %s",
                         trib_config_label(path), trib_yaml_show(node, c->w->arena));
         return;
     }
@@ -194,7 +205,8 @@ static void check_blocks(struct check *c, const char *path, const struct trib_ya
         if (list->values[i]->kind == TRIB_YAML_MAP) {
             check_map(c, path, list->values[i]);
         } else {
-            trib_problem_at(c->w->problems, list->values[i], "each entry of `%s` is a block of keys, here is %s", trib_config_label(path),
+            trib_problem_at(c->w->problems, list->values[i], "each entry of `%s` is a block of keys, here is %s",
+                            trib_config_label(path),
                             trib_yaml_null(list->values[i]) ? "nothing" : trib_yaml_show(list->values[i], c->w->arena));
         }
     }
@@ -204,7 +216,8 @@ static void check_block_key(struct check *c, const char *path, const struct trib
 {
     if (node->kind == TRIB_YAML_MAP && key->form == TRIB_KEY_MAP) {
         check_map(c, path, node);
-    } else if (node->kind == TRIB_YAML_LIST && (key->form == TRIB_KEY_BLOCKS || (key->flags & TRIB_KEY_OR_BLOCKS) != 0)) {
+    } else if (node->kind == TRIB_YAML_LIST &&
+               (key->form == TRIB_KEY_BLOCKS || (key->flags & TRIB_KEY_OR_BLOCKS) != 0)) {
         check_blocks(c, path, node);
     } else if (node->kind == TRIB_YAML_SCALAR && (key->flags & TRIB_KEY_SHORT) != 0) {
         char *child = trib_asprintf("%s.name", path);
@@ -216,13 +229,16 @@ static void check_block_key(struct check *c, const char *path, const struct trib
     } else if (node->kind == TRIB_YAML_SCALAR && trib_key_choice(key->choices, node->text) >= 0) {
         return;
     } else if (key->form == TRIB_KEY_BLOCKS) {
-        trib_problem_at(c->w->problems, node, "`%s` takes a list: each entry begins with `- `; here is %s", trib_config_label(path), trib_yaml_show(node, c->w->arena));
+        trib_problem_at(c->w->problems, node, "`%s` takes a list: each entry begins with `- `; here is %s",
+                        trib_config_label(path), trib_yaml_show(node, c->w->arena));
     } else {
-        trib_problem_at(c->w->problems, node, "`%s` takes a block of keys, here is %s", trib_config_label(path), trib_yaml_show(node, c->w->arena));
+        trib_problem_at(c->w->problems, node, "`%s` takes a block of keys, here is %s", trib_config_label(path),
+                        trib_yaml_show(node, c->w->arena));
     }
 }
 
-static void check_key(struct check *c, const char *path, const struct trib_key *key, const struct trib_yaml *name, const struct trib_yaml *node)
+static void check_key(struct check *c, const char *path, const struct trib_key *key, const struct trib_yaml *name,
+                      const struct trib_yaml *node)
 {
     if (trib_yaml_null(node)) {
         return;
@@ -232,7 +248,9 @@ static void check_key(struct check *c, const char *path, const struct trib_key *
         return; /* check_source said it */
     }
     if (refused) {
-        trib_problem_at(c->w->problems, name, "`%s` is not in this version of Tributary, it comes with %s: leave it out", trib_config_label(path), key->later);
+        trib_problem_at(c->w->problems, name,
+                        "`%s` is not in this version of Tributary, it comes with %s: leave it out",
+                        trib_config_label(path), key->later);
     }
     c->quiet += refused;
     if (key->form == TRIB_KEY_MAP || key->form == TRIB_KEY_BLOCKS) {
@@ -265,8 +283,10 @@ static bool check_source(struct check *c, const struct trib_yaml *map, const str
     for (size_t i = 0; i < map->n; i++) {
         for (size_t k = 0; k < known->n; k++) {
             const struct trib_key *key = known->keys[k];
-            if (strcmp(known->all[k], map->keys[i]->text) == 0 && key->only != NULL && trib_key_choice(key->only, type->text) < 0 && !trib_yaml_null(map->values[i])) {
-                trib_problem_at(c->w->problems, map->keys[i], "`source.%s` belongs to sources of type %s, this one is %s", known->all[k], key->only,
+            if (strcmp(known->all[k], map->keys[i]->text) == 0 && key->only != NULL &&
+                trib_key_choice(key->only, type->text) < 0 && !trib_yaml_null(map->values[i])) {
+                trib_problem_at(c->w->problems, map->keys[i],
+                                "`source.%s` belongs to sources of type %s, this one is %s", known->all[k], key->only,
                                 trib_yaml_show(type, c->w->arena));
             }
         }
@@ -280,8 +300,9 @@ static void check_required(struct check *c, const char *path, const struct trib_
     for (size_t i = 0; i < known->n && !partial; i++) {
         if ((known->keys[i]->flags & TRIB_KEY_REQUIRED) != 0 && trib_yaml_null(trib_yaml_get(map, known->all[i]))) {
             const char *where = block_label(path);
-            trib_problem_at(c->w->problems, map, where != NULL ? "the key `%s` is missing %s%s" : "the key `%s` is missing in `%s%s`", known->all[i],
-                            where != NULL ? where : trib_config_label(path), "");
+            trib_problem_at(c->w->problems, map,
+                            where != NULL ? "the key `%s` is missing %s%s" : "the key `%s` is missing in `%s%s`",
+                            known->all[i], where != NULL ? where : trib_config_label(path), "");
         }
     }
 }
@@ -317,12 +338,14 @@ static void check_map(struct check *c, const char *path, const struct trib_yaml 
 }
 
 /* A list of Silver blocks takes defaults.silver into each of them; a source of another type takes none of the default's keys. */
-static struct trib_yaml *merge_table(struct trib_cfg_work *w, struct trib_yaml *defaults, struct trib_yaml *table, size_t *budget)
+static struct trib_yaml *merge_table(struct trib_cfg_work *w, struct trib_yaml *defaults, struct trib_yaml *table,
+                                     size_t *budget)
 {
     struct trib_yaml *m = trib_yaml_merge(w->arena, defaults, table, budget);
     struct trib_yaml *base = trib_yaml_get(defaults, "silver"), *over = trib_yaml_get(table, "silver");
     for (size_t i = 0; m != NULL && m != table && i < m->n; i++) {
-        if (strcmp(m->keys[i]->text, "silver") == 0 && base != NULL && over != NULL && base->kind == TRIB_YAML_MAP && over->kind == TRIB_YAML_LIST) {
+        if (strcmp(m->keys[i]->text, "silver") == 0 && base != NULL && over != NULL && base->kind == TRIB_YAML_MAP &&
+            over->kind == TRIB_YAML_LIST) {
             struct trib_yaml *list = trib_arena_alloc(w->arena, sizeof *list);
             *list = *over;
             list->values = trib_arena_alloc(w->arena, (over->n + 1) * sizeof *list->values);
@@ -335,8 +358,10 @@ static struct trib_yaml *merge_table(struct trib_cfg_work *w, struct trib_yaml *
             m->values[i] = list;
         }
         if (strcmp(m->keys[i]->text, "source") == 0) {
-            const struct trib_yaml *a = trib_yaml_get(trib_yaml_get(defaults, "source"), "type"), *b = trib_yaml_get(trib_yaml_get(table, "source"), "type");
-            if (a != NULL && b != NULL && a->kind == TRIB_YAML_SCALAR && b->kind == TRIB_YAML_SCALAR && strcmp(a->text, b->text) != 0) {
+            const struct trib_yaml *a = trib_yaml_get(trib_yaml_get(defaults, "source"), "type"),
+                                   *b = trib_yaml_get(trib_yaml_get(table, "source"), "type");
+            if (a != NULL && b != NULL && a->kind == TRIB_YAML_SCALAR && b->kind == TRIB_YAML_SCALAR &&
+                strcmp(a->text, b->text) != 0) {
                 m->values[i] = trib_yaml_get(table, "source");
             }
         }

@@ -27,11 +27,16 @@ static bool is_block(const struct trib_key *k) { return k->form == TRIB_KEY_MAP 
 static void form_text(const struct trib_key *k, struct trib_buf *to)
 {
     static const char *const forms[] = {
-        [TRIB_KEY_MAP] = "block", [TRIB_KEY_BLOCKS] = "list of blocks", [TRIB_KEY_DICT] = "names → texts", [TRIB_KEY_TEXTS] = "list of texts",
-        [TRIB_KEY_TEXT] = "text", [TRIB_KEY_NAME] = "name", [TRIB_KEY_PATH] = "path", [TRIB_KEY_CHOICE] = "", [TRIB_KEY_BOOL] = "true, false",
-        [TRIB_KEY_COUNT] = "number", [TRIB_KEY_SIZE] = "size", [TRIB_KEY_DURATION] = "duration",
+        [TRIB_KEY_MAP] = "block",          [TRIB_KEY_BLOCKS] = "list of blocks",
+        [TRIB_KEY_DICT] = "names → texts", [TRIB_KEY_TEXTS] = "list of texts",
+        [TRIB_KEY_TEXT] = "text",          [TRIB_KEY_NAME] = "name",
+        [TRIB_KEY_PATH] = "path",          [TRIB_KEY_CHOICE] = "",
+        [TRIB_KEY_BOOL] = "true, false",   [TRIB_KEY_COUNT] = "number",
+        [TRIB_KEY_SIZE] = "size",          [TRIB_KEY_DURATION] = "duration",
     };
-    trib_buf_adds(to, (k->flags & TRIB_KEY_SHORT) != 0 ? "text or block" : (k->flags & TRIB_KEY_OR_BLOCKS) != 0 ? "block or list of blocks" : forms[k->form]);
+    trib_buf_adds(to, (k->flags & TRIB_KEY_SHORT) != 0       ? "text or block"
+                      : (k->flags & TRIB_KEY_OR_BLOCKS) != 0 ? "block or list of blocks"
+                                                             : forms[k->form]);
     if (k->choices != NULL) {
         bool first = k->form == TRIB_KEY_CHOICE;
         for (const char *p = k->choices; *p != '\0';) {
@@ -127,7 +132,8 @@ void trib_config_reference(struct trib_buf *to)
     reference_block("", to);
     for (size_t i = 0; i < n; i++) {
         if (is_block(&all[i]) && all[i].like == NULL) {
-            trib_buf_addf(to, "## `%s`\n\n%s", all[i].path, all[i].form == TRIB_KEY_BLOCKS ? "Each entry of the list. " : "");
+            trib_buf_addf(to, "## `%s`\n\n%s", all[i].path,
+                          all[i].form == TRIB_KEY_BLOCKS ? "Each entry of the list. " : "");
             markdown(all[i].text, to);
             trib_buf_adds(to, "\n\n");
             reference_block(all[i].path, to);
@@ -174,16 +180,14 @@ static json_t *pattern_schema(const char *pattern)
     return j;
 }
 
-static json_t *any_of(json_t *a, json_t *b)
-{
-    return json_pack("{s:[o,o]}", "anyOf", a, b);
-}
+static json_t *any_of(json_t *a, json_t *b) { return json_pack("{s:[o,o]}", "anyOf", a, b); }
 
 static json_t *scalar_schema(const struct trib_key *k)
 {
     switch (k->form) {
     case TRIB_KEY_NAME: return pattern_schema("[a-z0-9_]+");
-    case TRIB_KEY_CHOICE: return any_of(json_pack("{s:o}", "enum", choices_json(k->choices)), pattern_schema("\\$\\{env:.*"));
+    case TRIB_KEY_CHOICE:
+        return any_of(json_pack("{s:o}", "enum", choices_json(k->choices)), pattern_schema("\\$\\{env:.*"));
     case TRIB_KEY_BOOL: return any_of(type_json("boolean"), pattern_schema("true|false"));
     case TRIB_KEY_COUNT: return any_of(number_schema(k), pattern_schema("[0-9]+"));
     case TRIB_KEY_SIZE: return any_of(number_schema(k), pattern_schema("[0-9]+ ?(B|KiB|MiB|GiB|TiB)?"));
@@ -192,7 +196,8 @@ static json_t *scalar_schema(const struct trib_key *k)
     case TRIB_KEY_TEXTS: return json_pack("{s:s,s:o}", "type", "array", "items", type_json("string"));
     default:
         /* Any scalar is a text: `name: 2024` is the name "2024". */
-        return k->pattern != NULL ? any_of(pattern_schema(k->pattern), type_json("integer")) : json_pack("{s:[s,s,s]}", "type", "string", "number", "boolean");
+        return k->pattern != NULL ? any_of(pattern_schema(k->pattern), type_json("integer"))
+                                  : json_pack("{s:[s,s,s]}", "type", "string", "number", "boolean");
     }
 }
 
@@ -206,7 +211,8 @@ static json_t *key_schema(const struct trib_key *k, bool partial)
     } else if (k->form == TRIB_KEY_MAP) {
         j = block_schema(k->path, partial);
         if ((k->flags & TRIB_KEY_OR_BLOCKS) != 0) {
-            j = any_of(j, json_pack("{s:s,s:i,s:o}", "type", "array", "minItems", 1, "items", block_schema(k->path, partial)));
+            j = any_of(
+                j, json_pack("{s:s,s:i,s:o}", "type", "array", "minItems", 1, "items", block_schema(k->path, partial)));
         } else if ((k->flags & TRIB_KEY_SHORT) != 0) {
             j = any_of(j, type_json("string"));
         }
@@ -217,14 +223,15 @@ static json_t *key_schema(const struct trib_key *k, bool partial)
         j = any_of(j, json_pack("{s:o}", "enum", choices_json(k->choices)));
     }
     j = any_of(j, type_json("null")); /* nothing: as if the key were not there */
-    char *text = k->later != NULL ? trib_asprintf("Not in this version (%s). %s", k->later, k->text) : trib_strdup(k->text);
+    char *text =
+        k->later != NULL ? trib_asprintf("Not in this version (%s). %s", k->later, k->text) : trib_strdup(k->text);
     (void)json_object_set_new(j, "description", json_string(text));
     free(text);
     if (k->initial != NULL && k->initial[0] != '[' && k->initial[0] != '{') {
         int64_t v;
-        json_t *initial = k->form == TRIB_KEY_BOOL                                 ? json_boolean(strcmp(k->initial, "true") == 0)
+        json_t *initial = k->form == TRIB_KEY_BOOL ? json_boolean(strcmp(k->initial, "true") == 0)
                           : k->form == TRIB_KEY_COUNT && trib_value_count(k->initial, &v) ? json_integer(v)
-                                                                                       : json_string(k->initial);
+                                                                                          : json_string(k->initial);
         (void)json_object_set_new(j, "default", initial);
     }
     return j;
@@ -256,8 +263,9 @@ static json_t *block_schema(const char *path, bool partial)
 
 void trib_config_json_schema(struct trib_buf *to)
 {
-    json_t *j = json_pack("{s:s,s:s,s:s}", "$schema", "https://json-schema.org/draft/2020-12/schema", "title", "tributary.yaml", "description",
-                          "Configuration of Tributary, which keeps Delta tables in step with DynamoDB tables.");
+    json_t *j =
+        json_pack("{s:s,s:s,s:s}", "$schema", "https://json-schema.org/draft/2020-12/schema", "title", "tributary.yaml",
+                  "description", "Configuration of Tributary, which keeps Delta tables in step with DynamoDB tables.");
     json_t *block = block_schema("", false);
     /* A key that `defaults` gives need not stand in each table: what is required is checked by `validate` alone. */
     json_t *tables = json_object_get(json_object_get(block, "properties"), "tables");
@@ -349,7 +357,8 @@ static void starter_block(const char *path, size_t indent, bool off, bool item, 
             trib_buf_addf(to, " %s\n", k->example);
         } else if (is_block(k)) {
             trib_buf_addc(to, '\n');
-            starter_block(k->path, indent + (k->form == TRIB_KEY_BLOCKS ? 4 : 2), commented, k->form == TRIB_KEY_BLOCKS, to);
+            starter_block(k->path, indent + (k->form == TRIB_KEY_BLOCKS ? 4 : 2), commented, k->form == TRIB_KEY_BLOCKS,
+                          to);
         } else {
             trib_buf_addf(to, " %s\n", k->initial != NULL ? k->initial : "");
         }
@@ -429,9 +438,11 @@ static bool shows(const struct trib_key *k, const struct trib_yaml *node)
     return false;
 }
 
-static void effective_block(const struct trib_config *c, const char *path, const struct trib_yaml *node, size_t indent, bool item, struct trib_buf *to);
+static void effective_block(const struct trib_config *c, const char *path, const struct trib_yaml *node, size_t indent,
+                            bool item, struct trib_buf *to);
 
-static void effective_list(const struct trib_config *c, const char *path, struct trib_yaml *const *entries, size_t n, size_t indent, struct trib_buf *to)
+static void effective_list(const struct trib_config *c, const char *path, struct trib_yaml *const *entries, size_t n,
+                           size_t indent, struct trib_buf *to)
 {
     trib_buf_addc(to, '\n');
     for (size_t i = 0; i < n; i++) {
@@ -439,7 +450,8 @@ static void effective_list(const struct trib_config *c, const char *path, struct
     }
 }
 
-static void effective_key(const struct trib_config *c, const struct trib_key *k, const struct trib_yaml *node, size_t indent, struct trib_buf *to)
+static void effective_key(const struct trib_config *c, const struct trib_key *k, const struct trib_yaml *node,
+                          size_t indent, struct trib_buf *to)
 {
     node = trib_yaml_null(node) ? NULL : node;
     if (k->form == TRIB_KEY_PATH && (node == NULL || !node->secret)) { /* as resolved; the state folder has a default */
@@ -471,7 +483,8 @@ static void effective_key(const struct trib_config *c, const struct trib_key *k,
     }
 }
 
-static void effective_block(const struct trib_config *c, const char *path, const struct trib_yaml *node, size_t indent, bool item, struct trib_buf *to)
+static void effective_block(const struct trib_config *c, const char *path, const struct trib_yaml *node, size_t indent,
+                            bool item, struct trib_buf *to)
 {
     struct children k = {.n = 0};
     trib_key_children(path, collect, &k);
@@ -486,4 +499,7 @@ static void effective_block(const struct trib_config *c, const char *path, const
     }
 }
 
-void trib_config_effective(const struct trib_config *c, struct trib_buf *to) { effective_block(c, "", c->own->root, 0, false, to); }
+void trib_config_effective(const struct trib_config *c, struct trib_buf *to)
+{
+    effective_block(c, "", c->own->root, 0, false, to);
+}

@@ -15,13 +15,13 @@
 #include "base/mem.h"
 
 enum trib_key_form {
-    TRIB_KEY_MAP,      /* a block of the keys below it */
-    TRIB_KEY_BLOCKS,   /* a list of such blocks */
-    TRIB_KEY_DICT,     /* names of the user's own → texts */
-    TRIB_KEY_TEXTS,    /* a list of texts */
+    TRIB_KEY_MAP,    /* a block of the keys below it */
+    TRIB_KEY_BLOCKS, /* a list of such blocks */
+    TRIB_KEY_DICT,   /* names of the user's own → texts */
+    TRIB_KEY_TEXTS,  /* a list of texts */
     TRIB_KEY_TEXT,
-    TRIB_KEY_NAME,     /* [a-z0-9_]+ */
-    TRIB_KEY_PATH,     /* resolved against the folder of the config file */
+    TRIB_KEY_NAME, /* [a-z0-9_]+ */
+    TRIB_KEY_PATH, /* resolved against the folder of the config file */
     TRIB_KEY_CHOICE,
     TRIB_KEY_BOOL,
     TRIB_KEY_COUNT,
@@ -31,33 +31,35 @@ enum trib_key_form {
 
 enum {
     TRIB_KEY_REQUIRED = 1,
-    TRIB_KEY_OR_BLOCKS = 2, /* MAP: a list of such blocks too */
-    TRIB_KEY_SHORT = 4,     /* MAP: a bare text stands for its key `name` */
-    TRIB_KEY_STARTER = 8,   /* `init` writes it */
+    TRIB_KEY_OR_BLOCKS = 2,    /* MAP: a list of such blocks too */
+    TRIB_KEY_SHORT = 4,        /* MAP: a bare text stands for its key `name` */
+    TRIB_KEY_STARTER = 8,      /* `init` writes it */
     TRIB_KEY_STARTER_OFF = 16, /* `init` writes it, commented out */
 };
 
 struct trib_key {
-    const char *path;       /* "tables.silver.deletes": lists of blocks have no index */
+    const char *path; /* "tables.silver.deletes": lists of blocks have no index */
     enum trib_key_form form;
     unsigned flags;
-    const char *choices;    /* CHOICE: "soft|hard"; others: words that are allowed besides, "auto", "none", "forever" */
+    const char *choices; /* CHOICE: "soft|hard"; others: words that are allowed besides, "auto", "none", "forever" */
     const char *choices_later; /* words of the contract that are not there yet */
-    const char *initial;    /* default, as the user would write it; NULL: none */
-    int64_t min, max;       /* COUNT, SIZE (bytes), DURATION (µs), TEXT (bytes of it); max 0: none */
-    const char *pattern;    /* TEXT: a POSIX extended regular expression that it must match whole (no {n,m}: slow to compile) */
-    const char *only;       /* keys below `source`: the types that have it, "files|export" */
-    const char *later;      /* NULL, or what it belongs to: "upkeep" */
-    const char *like;       /* MAP: its keys are those of this path */
-    const char *example;    /* for `init` and the reference */
-    const char *text;       /* what it means */
+    const char *initial;       /* default, as the user would write it; NULL: none */
+    int64_t min, max;          /* COUNT, SIZE (bytes), DURATION (µs), TEXT (bytes of it); max 0: none */
+    const char
+        *pattern; /* TEXT: a POSIX extended regular expression that it must match whole (no {n,m}: slow to compile) */
+    const char *only;    /* keys below `source`: the types that have it, "files|export" */
+    const char *later;   /* NULL, or what it belongs to: "upkeep" */
+    const char *like;    /* MAP: its keys are those of this path */
+    const char *example; /* for `init` and the reference */
+    const char *text;    /* what it means */
 };
 
 const struct trib_key *trib_keys_table(size_t *ret_n);
 /* By path, `like` followed ("defaults.silver.deletes" is "tables.silver.deletes"); NULL. */
 const struct trib_key *trib_key_find(const char *path);
 /* The keys right below a path ("" for the top), in order: calls fn for each. */
-void trib_key_children(const char *path, void (*fn)(void *ctx, const struct trib_key *key, const char *name), void *ctx);
+void trib_key_children(const char *path, void (*fn)(void *ctx, const struct trib_key *key, const char *name),
+                       void *ctx);
 /* The last component. [borrow] */
 const char *trib_key_name(const struct trib_key *key);
 

@@ -8,27 +8,27 @@
 #include "pipeline/config_yaml.h"
 
 struct trib_cfg_own {
-    struct trib_arena arena;      /* the tree */
+    struct trib_arena arena; /* the tree */
     struct trib_secrets secrets;
     struct trib_yaml *root;
-    char *folder;                 /* relative paths begin here */
+    char *folder; /* relative paths begin here */
     size_t n_tables;
-    struct trib_yaml **tables;    /* with `defaults` merged in */
+    struct trib_yaml **tables; /* with `defaults` merged in */
 };
 
 struct trib_cfg_work {
     struct trib_config *config;
     struct trib_problems *problems;
     struct trib_problems *warnings;
-    struct trib_arena *arena;     /* own.arena */
-    const char *folder;           /* of the config file, absolute or "." */
-    bool check_files;             /* paths must exist */
+    struct trib_arena *arena; /* own.arena */
+    const char *folder;       /* of the config file, absolute or "." */
+    bool check_files;         /* paths must exist */
     const struct trib_config_world *world;
 };
 
 /* As trib_config_parse, with a world of the caller's and the folder that relative paths begin at. */
-TRIB_CHECKED int trib_config_parse_in(struct trib_view text, const char *file, const struct trib_config_world *world, struct trib_config **ret,
-                                      char **ret_report, struct trib_err *err);
+TRIB_CHECKED int trib_config_parse_in(struct trib_view text, const char *file, const struct trib_config_world *world,
+                                      struct trib_config **ret, char **ret_report, struct trib_err *err);
 
 /* Merges `defaults` into the tables, then checks every node against the table of keys. */
 void trib_config_check(struct trib_cfg_work *w);

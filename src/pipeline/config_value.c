@@ -28,7 +28,8 @@ static bool digits(const char *text, int64_t *ret, const char **rest)
         return false;
     }
     for (; isdigit((unsigned char)*p) || (*p == '_' && isdigit((unsigned char)p[1])); p++) {
-        if (*p != '_' && (__builtin_mul_overflow(v, (int64_t)10, &v) || __builtin_add_overflow(v, (int64_t)(*p - '0'), &v))) {
+        if (*p != '_' &&
+            (__builtin_mul_overflow(v, (int64_t)10, &v) || __builtin_add_overflow(v, (int64_t)(*p - '0'), &v))) {
             return false;
         }
     }
@@ -72,7 +73,12 @@ static bool with_unit(const char *text, const struct unit *units, size_t n, int6
 bool trib_value_size(const char *text, int64_t *ret_bytes)
 {
     static const struct unit units[] = {
-        {"", 1}, {"B", 1}, {"KiB", (int64_t)1 << 10}, {"MiB", (int64_t)1 << 20}, {"GiB", (int64_t)1 << 30}, {"TiB", (int64_t)1 << 40},
+        {"", 1},
+        {"B", 1},
+        {"KiB", (int64_t)1 << 10},
+        {"MiB", (int64_t)1 << 20},
+        {"GiB", (int64_t)1 << 30},
+        {"TiB", (int64_t)1 << 40},
     };
     int64_t v;
     if (!with_unit(text, units, sizeof units / sizeof units[0], &v)) {
@@ -85,7 +91,11 @@ bool trib_value_size(const char *text, int64_t *ret_bytes)
 bool trib_value_duration(const char *text, int64_t *ret_us)
 {
     static const struct unit units[] = {
-        {"ms", 1000}, {"s", 1000000}, {"m", (int64_t)60 * 1000000}, {"h", (int64_t)3600 * 1000000}, {"d", (int64_t)86400 * 1000000},
+        {"ms", 1000},
+        {"s", 1000000},
+        {"m", (int64_t)60 * 1000000},
+        {"h", (int64_t)3600 * 1000000},
+        {"d", (int64_t)86400 * 1000000},
     };
     int64_t v;
     if (!with_unit(text, units, sizeof units / sizeof units[0], &v)) {
@@ -131,15 +141,21 @@ static char *check_number(const struct trib_key *key, const char *text, const ch
 {
     int64_t v = 0;
     const char *more = key->choices != NULL ? key->choices : "";
-    const char *or = key->choices != NULL ? ", nor one of " : "";
+    const char * or = key->choices != NULL ? ", nor one of " : "";
     switch (key->form) {
-    case TRIB_KEY_COUNT: return trib_value_count(text, &v) ? check_range(key, v, shown) : trib_asprintf("%s is no whole number%s%s", shown, or, more);
+    case TRIB_KEY_COUNT:
+        return trib_value_count(text, &v) ? check_range(key, v, shown)
+                                          : trib_asprintf("%s is no whole number%s%s", shown, or, more);
     case TRIB_KEY_SIZE:
-        return trib_value_size(text, &v) ? check_range(key, v, shown)
-                                         : trib_asprintf("%s is no size: a whole number with KiB, MiB, GiB or TiB, such as 256MiB%s%s", shown, or, more);
+        return trib_value_size(text, &v)
+                   ? check_range(key, v, shown)
+                   : trib_asprintf("%s is no size: a whole number with KiB, MiB, GiB or TiB, such as 256MiB%s%s", shown,
+                                   or, more);
     default:
-        return trib_value_duration(text, &v) ? check_range(key, v, shown)
-                                             : trib_asprintf("%s is no duration: a whole number with ms, s, m, h or d, such as 30s%s%s", shown, or, more);
+        return trib_value_duration(text, &v)
+                   ? check_range(key, v, shown)
+                   : trib_asprintf("%s is no duration: a whole number with ms, s, m, h or d, such as 30s%s%s", shown,
+                                   or, more);
     }
 }
 
@@ -159,10 +175,16 @@ char *trib_value_check(const struct trib_key *key, const char *text, const char 
         if (key->max > 0 && strlen(text) > (size_t)key->max) {
             return trib_asprintf("%s is longer than %lld bytes", shown, (long long)key->max);
         }
-        return key->pattern == NULL || matches(key->pattern, text) ? NULL : trib_asprintf("%s is not of the form %s", shown, key->pattern);
-    case TRIB_KEY_NAME: return trib_value_name(text) ? NULL : trib_asprintf("%s must be of lower-case letters, digits and underscores: [a-z0-9_]+", shown);
+        return key->pattern == NULL || matches(key->pattern, text)
+                   ? NULL
+                   : trib_asprintf("%s is not of the form %s", shown, key->pattern);
+    case TRIB_KEY_NAME:
+        return trib_value_name(text)
+                   ? NULL
+                   : trib_asprintf("%s must be of lower-case letters, digits and underscores: [a-z0-9_]+", shown);
     case TRIB_KEY_PATH: return text[0] != '\0' ? NULL : trib_strdup("the path is empty");
-    case TRIB_KEY_CHOICE: return trib_key_choice(key->choices, text) >= 0 ? NULL : trib_asprintf("%s is none of %s", shown, key->choices);
+    case TRIB_KEY_CHOICE:
+        return trib_key_choice(key->choices, text) >= 0 ? NULL : trib_asprintf("%s is none of %s", shown, key->choices);
     case TRIB_KEY_BOOL: return trib_value_bool(text, &b) ? NULL : trib_asprintf("%s is neither true nor false", shown);
     case TRIB_KEY_COUNT:
     case TRIB_KEY_SIZE:

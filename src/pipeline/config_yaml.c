@@ -108,7 +108,8 @@ void trib_secrets_redact(const struct trib_secrets *s, struct trib_buf *text)
     enum { SHORTEST = 4 }; /* a shorter value is no secret, and would make logs unreadable */
     for (size_t i = 0; i < s->n && text->n > 0; i++) {
         size_t n = strlen(s->all[i]);
-        if (n < SHORTEST || strcmp(s->all[i], "true") == 0 || strcmp(s->all[i], "false") == 0 || memmem(text->p, text->n, s->all[i], n) == NULL) {
+        if (n < SHORTEST || strcmp(s->all[i], "true") == 0 || strcmp(s->all[i], "false") == 0 ||
+            memmem(text->p, text->n, s->all[i], n) == NULL) {
             continue;
         }
         struct trib_buf to;
@@ -141,7 +142,7 @@ struct build {
     struct trib_secrets *secrets;
     struct anchor anchors[TRIB_CONFIG_ANCHORS_MAX];
     size_t n_anchors, n_nodes, n_substitutions;
-    char open, close;       /* stand for the braces of ${…} while libyaml reads; see hide_braces */
+    char open, close; /* stand for the braces of ${…} while libyaml reads; see hide_braces */
     struct trib_view text;
     bool failed;
 };
@@ -252,7 +253,8 @@ static void fail_syntax(struct build *b)
                 line += b->text.p[i] == '\n';
             }
         }
-        trib_problem_add(b->problems, line + 1, column + 1, "%s%s%s%s", problem, p->context != NULL ? " " : "", p->context != NULL ? p->context : "",
+        trib_problem_add(b->problems, line + 1, column + 1, "%s%s%s%s", problem, p->context != NULL ? " " : "",
+                         p->context != NULL ? p->context : "",
                          tab_before(b->text, line) ? " (the line is indented with a tab: use spaces)" : "");
     }
     b->failed = true;
@@ -273,7 +275,8 @@ static bool next_event(struct build *b, yaml_event_t *e)
 static struct trib_yaml *new_node(struct build *b, enum trib_yaml_kind kind, const yaml_event_t *e)
 {
     struct trib_yaml *n = trib_arena_alloc(b->arena, sizeof *n);
-    *n = (struct trib_yaml){.kind = kind, .line = e->start_mark.line + 1, .column = e->start_mark.column + 1, .weight = 1, .height = 1};
+    *n = (struct trib_yaml){
+        .kind = kind, .line = e->start_mark.line + 1, .column = e->start_mark.column + 1, .weight = 1, .height = 1};
     if (++b->n_nodes > TRIB_CONFIG_NODES_MAX) {
         fail(b, e->start_mark, "the file has too many nodes");
     }
@@ -336,7 +339,8 @@ static bool core_tag(const yaml_char_t *tag)
 
 /* ---- substitution ---- */
 
-static bool substitute_one(struct build *b, const struct trib_yaml *at, const char *kind, const char *name, struct trib_buf *to)
+static bool substitute_one(struct build *b, const struct trib_yaml *at, const char *kind, const char *name,
+                           struct trib_buf *to)
 {
     size_t before = to->n;
     if (++b->n_substitutions > TRIB_CONFIG_SECRETS_MAX) {
@@ -386,7 +390,8 @@ static void substitute(struct build *b, struct trib_yaml *node)
             p += 3;
             continue;
         }
-        size_t word = strncmp(p, "${", 2) == 0 ? strspn(p + 2, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ") : 0;
+        size_t word =
+            strncmp(p, "${", 2) == 0 ? strspn(p + 2, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ") : 0;
         if (word == 0 || p[2 + word] != ':') {
             trib_buf_addc(&to, *p++);
             continue;
@@ -395,9 +400,12 @@ static void substitute(struct build *b, struct trib_yaml *node)
         const char *name_start = p + 3 + word, *end = strchr(name_start, '}');
         bool known = strcmp(kind, "env") == 0 || strcmp(kind, "file") == 0;
         if (!known || end == NULL || end == name_start) {
-            trib_problem_at(b->problems, node, !known ? "`${%s:` is no substitution: there are ${env:NAME} and ${file:/path}; a literal `${` is written `$${`"
-                                                      : "`${%s:` needs a name and a closing brace",
-                            kind);
+            trib_problem_at(
+                b->problems, node,
+                !known
+                    ? "`${%s:` is no substitution: there are ${env:NAME} and ${file:/path}; a literal `${` is written `$${`"
+                    : "`${%s:` needs a name and a closing brace",
+                kind);
             free(kind);
             break;
         }
@@ -433,7 +441,8 @@ static struct trib_yaml *build_scalar(struct build *b, const yaml_event_t *e, bo
         fail(b, e->start_mark, "a tag that is not known here");
     }
     n->text = restore_braces(b, value, strlen(value));
-    n->plain = e->data.scalar.style == YAML_PLAIN_SCALAR_STYLE && (e->data.scalar.tag == NULL || strcmp((char *)e->data.scalar.tag, YAML_STR_TAG) != 0);
+    n->plain = e->data.scalar.style == YAML_PLAIN_SCALAR_STYLE &&
+               (e->data.scalar.tag == NULL || strcmp((char *)e->data.scalar.tag, YAML_STR_TAG) != 0);
     if (!is_key) {
         substitute(b, n);
     }
@@ -526,7 +535,8 @@ static void find_duplicates(struct build *b, const struct pairs *p)
     qsort(sorted, p->n, sizeof *sorted, pair_cmp);
     for (size_t i = 1; i < p->n; i++) {
         if (strcmp(sorted[i - 1]->text, sorted[i]->text) == 0) {
-            trib_problem_at(b->problems, sorted[i], "the key %s stands twice here, first in line %zu", trib_yaml_show(sorted[i], b->arena), sorted[i - 1]->line);
+            trib_problem_at(b->problems, sorted[i], "the key %s stands twice here, first in line %zu",
+                            trib_yaml_show(sorted[i], b->arena), sorted[i - 1]->line);
         }
     }
     free(sorted);
@@ -543,7 +553,8 @@ static bool has_key(const struct pairs *p, const char *key)
 }
 
 /* <<: adds the pairs of a map that are not there yet. */
-static void merge_in(struct build *b, struct pairs *p, struct trib_yaml *map, struct trib_yaml *from, const yaml_event_t *e)
+static void merge_in(struct build *b, struct pairs *p, struct trib_yaml *map, struct trib_yaml *from,
+                     const yaml_event_t *e)
 {
     if (from->kind == TRIB_YAML_LIST) {
         for (size_t i = 0; i < from->n && !b->failed; i++) {
@@ -652,7 +663,8 @@ static struct trib_yaml *build_document(struct build *b)
         bool end = e.type == YAML_STREAM_END_EVENT;
         if (e.type == YAML_DOCUMENT_START_EVENT && ++documents > 1) {
             fail(b, e.start_mark, "a second document in the file: there must be one");
-        } else if (e.type == YAML_SCALAR_EVENT || e.type == YAML_SEQUENCE_START_EVENT || e.type == YAML_MAPPING_START_EVENT || e.type == YAML_ALIAS_EVENT) {
+        } else if (e.type == YAML_SCALAR_EVENT || e.type == YAML_SEQUENCE_START_EVENT ||
+                   e.type == YAML_MAPPING_START_EVENT || e.type == YAML_ALIAS_EVENT) {
             root = build_node(b, &e, 0, false);
         }
         yaml_event_delete(&e);
@@ -663,8 +675,8 @@ static struct trib_yaml *build_document(struct build *b)
     return b->failed ? NULL : root;
 }
 
-void trib_yaml_parse(struct trib_view text, const struct trib_config_world *world, struct trib_arena *arena, struct trib_problems *problems,
-                     struct trib_secrets *secrets, struct trib_yaml **ret_root)
+void trib_yaml_parse(struct trib_view text, const struct trib_config_world *world, struct trib_arena *arena,
+                     struct trib_problems *problems, struct trib_secrets *secrets, struct trib_yaml **ret_root)
 {
     *ret_root = NULL;
     if (text.n > TRIB_CONFIG_FILE_MAX) {
@@ -714,7 +726,8 @@ bool trib_yaml_null(const struct trib_yaml *node)
     if (node == NULL) {
         return true;
     }
-    for (size_t i = 0; node->kind == TRIB_YAML_SCALAR && node->plain && !node->secret && i < sizeof words / sizeof words[0]; i++) {
+    for (size_t i = 0;
+         node->kind == TRIB_YAML_SCALAR && node->plain && !node->secret && i < sizeof words / sizeof words[0]; i++) {
         if (strcmp(node->text, words[i]) == 0) {
             return true;
         }
@@ -745,7 +758,8 @@ const char *trib_yaml_show(const struct trib_yaml *node, struct trib_arena *aren
     return s;
 }
 
-struct trib_yaml *trib_yaml_merge(struct trib_arena *arena, struct trib_yaml *base, struct trib_yaml *over, size_t *budget)
+struct trib_yaml *trib_yaml_merge(struct trib_arena *arena, struct trib_yaml *base, struct trib_yaml *over,
+                                  size_t *budget)
 {
     if (base == NULL || over == NULL) {
         return base == NULL ? over : base;
@@ -764,7 +778,8 @@ struct trib_yaml *trib_yaml_merge(struct trib_arena *arena, struct trib_yaml *ba
     m->values = trib_arena_alloc(arena, (base->n + over->n + 1) * sizeof *m->values);
     m->n = 0;
     for (size_t i = 0; i < over->n; i++) {
-        struct trib_yaml *value = trib_yaml_merge(arena, trib_yaml_get(base, over->keys[i]->text), over->values[i], budget);
+        struct trib_yaml *value =
+            trib_yaml_merge(arena, trib_yaml_get(base, over->keys[i]->text), over->values[i], budget);
         if (value == NULL) {
             return NULL;
         }

@@ -35,12 +35,15 @@ static void must(bool holds)
 
 static void check(const struct trib_config *c)
 {
-    must(c->pipeline != NULL && c->lake != NULL && c->state != NULL && c->n_tables > 0 && c->batch_files > 0 && c->batch_bytes > 0);
+    must(c->pipeline != NULL && c->lake != NULL && c->state != NULL && c->n_tables > 0 && c->batch_files > 0 &&
+         c->batch_bytes > 0);
     for (size_t i = 0; i < c->n_tables; i++) {
         const struct trib_cfg_table *t = &c->tables[i];
-        must(t->name != NULL && t->partition.name != NULL && t->source_path != NULL && t->n_silver > 0 && t->max_columns > 0);
+        must(t->name != NULL && t->partition.name != NULL && t->source_path != NULL && t->n_silver > 0 &&
+             t->max_columns > 0);
         for (size_t k = 0; k < t->n_silver; k++) {
-            must(trib_value_name(t->silver[k].domain) && trib_value_name(t->silver[k].table) && t->silver[k].updated_at != NULL);
+            must(trib_value_name(t->silver[k].domain) && trib_value_name(t->silver[k].table) &&
+                 t->silver[k].updated_at != NULL);
         }
     }
     for (size_t i = 0; i < c->n_gold; i++) {

@@ -1,8 +1,8 @@
 /* The command line: parsing, help, docs and completions against one another, exit statuses, errors, log and progress. */
+#include <cmocka.h>
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <setjmp.h>
-#include <cmocka.h>
 
 #include <fcntl.h>
 #include <jansson.h>
@@ -51,7 +51,9 @@ static void test_flags_before_and_after(void **state)
     (void)state;
     struct trib_cli c;
     struct trib_err err = {0};
-    assert_int_equal(PARSE(&c, &err, "-v", "--config", "a.yaml", "init", "--output=json", "--table", "A", "dir", "--table=B", "--force"), 0);
+    assert_int_equal(PARSE(&c, &err, "-v", "--config", "a.yaml", "init", "--output=json", "--table", "A", "dir",
+                           "--table=B", "--force"),
+                     0);
     assert_string_equal(c.verb->name, "init");
     assert_string_equal(c.flags.config, "a.yaml");
     assert_true(c.flags.verbose && c.flags.force && c.flags.output_given);
@@ -83,8 +85,21 @@ static void test_environment_twins(void **state)
     (void)state;
     struct trib_cli c;
     struct trib_err err = {0};
-    environment = (const char *const[]){"TRIBUTARY_CONFIG", "env.yaml", "TRIBUTARY_OUTPUT", "csv", "TRIBUTARY_TABLE", "A,B", "TRIBUTARY_LOG_FORMAT", "json",
-                                        "TRIBUTARY_FORCE", "1", "TRIBUTARY_JSON", "1", "TRIBUTARY_PROGRESS", "", NULL};
+    environment = (const char *const[]){"TRIBUTARY_CONFIG",
+                                        "env.yaml",
+                                        "TRIBUTARY_OUTPUT",
+                                        "csv",
+                                        "TRIBUTARY_TABLE",
+                                        "A,B",
+                                        "TRIBUTARY_LOG_FORMAT",
+                                        "json",
+                                        "TRIBUTARY_FORCE",
+                                        "1",
+                                        "TRIBUTARY_JSON",
+                                        "1",
+                                        "TRIBUTARY_PROGRESS",
+                                        "",
+                                        NULL};
     assert_int_equal(PARSE(&c, &err, "init", "--output", "jsonl"), 0);
     assert_int_equal(c.flags.output, TRIB_OUTPUT_JSONL); /* a flag wins */
     assert_int_equal(c.flags.n_tables, 2);
@@ -238,7 +253,10 @@ static void test_parser_and_help_agree(void **state)
     }
 }
 
-static bool all_verbs(void) { return trib_verb_find("run") != NULL && trib_verb_find("query") != NULL && trib_verb_find("history") != NULL; }
+static bool all_verbs(void)
+{
+    return trib_verb_find("run") != NULL && trib_verb_find("query") != NULL && trib_verb_find("history") != NULL;
+}
 
 static bool taken_by_any(const struct trib_flag *f)
 {
@@ -298,7 +316,8 @@ static void test_examples_parse(void **state)
     for (size_t v = 0; v < n_verbs; v++) {
         assert_non_null(verbs[v]->examples);
         for (const char *p = verbs[v]->examples; *p != '\0';) {
-            char *line = trib_strndup(p, strcspn(p, "\n")), *hash = strstr(line, " # "), *start = strstr(line, "tributary ");
+            char *line = trib_strndup(p, strcspn(p, "\n")), *hash = strstr(line, " # "),
+                 *start = strstr(line, "tributary ");
             assert_non_null(hash);
             assert_true(hash[3] != '\0' && start != NULL && start < hash);
             *hash = '\0';
@@ -480,7 +499,8 @@ static void test_help_and_version(void **state)
     outcome_free(&o);
     o = RUN("--version");
     assert_int_equal(o.status, 0);
-    static const char *const inside[] = {"tributary " TRIB_VERSION, "DuckDB", "libyaml", "jansson", "zstd", "zlib", "OpenSSL", "xxHash"};
+    static const char *const inside[] = {
+        "tributary " TRIB_VERSION, "DuckDB", "libyaml", "jansson", "zstd", "zlib", "OpenSSL", "xxHash"};
     for (size_t i = 0; i < sizeof inside / sizeof inside[0]; i++) {
         assert_non_null(strstr(o.out.p, inside[i]));
     }
@@ -537,7 +557,9 @@ static void test_bad_config(void **state)
 {
     (void)state;
     char *path = in_dir("bad.yaml");
-    write_file(path, "pipeline: shop\nlake: /nowhere\ntables:\n  - name: T\n    key: {partition: pk}\n    source: {type: files, path: /nowhere/in}\n    silver:\n      delets: soft\n");
+    write_file(
+        path,
+        "pipeline: shop\nlake: /nowhere\ntables:\n  - name: T\n    key: {partition: pk}\n    source: {type: files, path: /nowhere/in}\n    silver:\n      delets: soft\n");
     static const char *const verbs[] = {"validate", "run", "ingest", "merge", "marts", "status", "history"};
     for (size_t i = 0; i < sizeof verbs / sizeof verbs[0]; i++) {
         const struct trib_verb *v = trib_verb_find(verbs[i]);
@@ -550,7 +572,8 @@ static void test_bad_config(void **state)
             print_error("%s: %d %s\n", verbs[i], o.status, o.err.p);
         }
         assert_int_equal(o.status, 78);
-        char *want = trib_asprintf("tributary: error: %s:8:7: unknown key `delets` in `silver`; did you mean `deletes`?\n  try: ", path);
+        char *want = trib_asprintf(
+            "tributary: error: %s:8:7: unknown key `delets` in `silver`; did you mean `deletes`?\n  try: ", path);
         assert_non_null(strstr(o.err.p, want));
         assert_int_equal(o.out.n, 0);
         free(want);
@@ -573,7 +596,9 @@ static void test_secrets_stay_out(void **state)
 {
     (void)state;
     char *path = in_dir("secret.yaml");
-    write_file(path, "pipeline: ${env:TRIB_TEST_NAME}\nlake: /nowhere/${env:TRIB_TEST_SECRET}\ntables:\n  - {name: T, key: {partition: pk}, source: {type: files, path: '/in/${env:TRIB_TEST_SECRET}'}}\n");
+    write_file(
+        path,
+        "pipeline: ${env:TRIB_TEST_NAME}\nlake: /nowhere/${env:TRIB_TEST_SECRET}\ntables:\n  - {name: T, key: {partition: pk}, source: {type: files, path: '/in/${env:TRIB_TEST_SECRET}'}}\n");
     (void)setenv("TRIB_TEST_NAME", "shop", 1);
     (void)setenv("TRIB_TEST_SECRET", "hush \"hush\"", 1);
     static const char *const formats[] = {"text", "json"};
@@ -598,7 +623,8 @@ static void test_secrets_stay_out(void **state)
 static void test_config_is_found(void **state)
 {
     (void)state;
-    char *here = getcwd(NULL, 0), *home = in_dir("xdg"), *sub = in_dir("xdg/tributary"), *path = in_dir("xdg/tributary/tributary.yaml"), *empty = in_dir("empty");
+    char *here = getcwd(NULL, 0), *home = in_dir("xdg"), *sub = in_dir("xdg/tributary"),
+         *path = in_dir("xdg/tributary/tributary.yaml"), *empty = in_dir("empty");
     (void)mkdir(home, 0700);
     (void)mkdir(sub, 0700);
     (void)mkdir(empty, 0700);
@@ -609,17 +635,20 @@ static void test_config_is_found(void **state)
     assert_non_null(strstr(o.err.p, "there is no configuration: looked for ./tributary.yaml, "));
     assert_non_null(strstr(o.err.p, "  try: -c FILE, or `tributary init`"));
     outcome_free(&o);
-    write_file(path, "pipeline: a\nlake: l\ntables: [{name: Found, key: {partition: k}, source: {type: files, path: .}}]\n");
+    write_file(path,
+               "pipeline: a\nlake: l\ntables: [{name: Found, key: {partition: k}, source: {type: files, path: .}}]\n");
     o = RUN("validate");
     assert_int_equal(o.status, 78); /* the lake l lies inside of the source */
     assert_non_null(strstr(o.err.p, "the lake lies inside of it"));
     outcome_free(&o);
-    write_file(path, "pipeline: a\nlake: l\ntables: [{name: Found, key: {partition: k}, source: {type: files, path: in}}]\n");
+    write_file(path,
+               "pipeline: a\nlake: l\ntables: [{name: Found, key: {partition: k}, source: {type: files, path: in}}]\n");
     o = RUN("validate");
     assert_int_equal(o.status, 0);
     assert_string_equal(o.out.p, "OK Found: silver default/found\n");
     outcome_free(&o);
-    write_file("tributary.yaml", "pipeline: a\nlake: l\ntables: [{name: Here, key: {partition: k}, source: {type: files, path: in}}]\n");
+    write_file("tributary.yaml",
+               "pipeline: a\nlake: l\ntables: [{name: Here, key: {partition: k}, source: {type: files, path: in}}]\n");
     o = RUN("validate");
     assert_string_equal(o.out.p, "OK Here: silver default/here\n");
     outcome_free(&o);
@@ -690,11 +719,21 @@ static int report_body(int argc, char **argv)
     cli.flags.log_format = log_format;
     trib_log_start(&cli);
     for (int i = 0; i < 1000; i++) { /* limited in rate */
-        trib_cli_progress(&cli, &(struct trib_progress){.stage = "ingest", .table = "T", .done = i, .total = 1000, .unit = "files", .rows = i, .bytes = i});
+        trib_cli_progress(
+            &cli,
+            &(struct trib_progress){
+                .stage = "ingest", .table = "T", .done = i, .total = 1000, .unit = "files", .rows = i, .bytes = i});
     }
     trib_logkv(&cli.log, TRIB_LOG_DEBUG, "not shown", NULL);
     trib_logkv(&cli.log, TRIB_LOG_INFO, "committed", "table", "T", "note", "two words", "empty", "", NULL);
-    trib_cli_progress_done(&cli, &(struct trib_progress){.stage = "ingest", .table = "T", .done = 1000, .total = 1000, .unit = "files", .rows = 12, .bytes = 2048, .note = "caught up"});
+    trib_cli_progress_done(&cli, &(struct trib_progress){.stage = "ingest",
+                                                         .table = "T",
+                                                         .done = 1000,
+                                                         .total = 1000,
+                                                         .unit = "files",
+                                                         .rows = 12,
+                                                         .bytes = 2048,
+                                                         .note = "caught up"});
     trib_progress_end(&cli);
     return 0;
 }
@@ -751,8 +790,10 @@ static void test_bash_completion(void **state)
     struct trib_err err = {0};
     trib_buf_init(&b, 1 << 20);
     assert_int_equal(trib_cli_completions("bash", &b, &err), 0);
-    trib_buf_adds(&b, "try() { COMP_WORDS=(tributary \"$@\"); COMP_CWORD=$#; COMPREPLY=(); _tributary; echo \"${COMPREPLY[*]}\"; }\n"
-                      "try vali\ntry --output j\ntry -c x.yaml completions b\ntry init --for\ntry validate --for\ntry --log-f\n");
+    trib_buf_adds(
+        &b,
+        "try() { COMP_WORDS=(tributary \"$@\"); COMP_CWORD=$#; COMPREPLY=(); _tributary; echo \"${COMPREPLY[*]}\"; }\n"
+        "try vali\ntry --output j\ntry -c x.yaml completions b\ntry init --for\ntry validate --for\ntry --log-f\n");
     char *path = in_dir("completion.bash"), *command = trib_asprintf("bash %s 2>&1", path);
     write_file(path, b.p);
     FILE *f = popen(command, "r");

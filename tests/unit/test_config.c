@@ -1,8 +1,8 @@
 /* The configuration: values, defaults, errors with their positions, substitution, limits, and what is generated from the table of keys. */
+#include <cmocka.h>
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <setjmp.h>
-#include <cmocka.h>
 
 #include <jansson.h>
 #include <stdio.h>
@@ -19,8 +19,8 @@ static const char *variable(void *ctx, const char *name)
 {
     (void)ctx;
     static const char *const set[][2] = {
-        {"NAME", "shop"}, {"TOKEN", "s3cr3t-value"}, {"EMPTY", ""}, {"BIG", "512MiB"}, {"WRONG", "s3cr3t wrong"}, {"HOME", "/home/u"}, {"TRUE", "true"},
-        {"MULTI", "a: b\nc"},
+        {"NAME", "shop"},          {"TOKEN", "s3cr3t-value"}, {"EMPTY", ""},    {"BIG", "512MiB"},
+        {"WRONG", "s3cr3t wrong"}, {"HOME", "/home/u"},       {"TRUE", "true"}, {"MULTI", "a: b\nc"},
     };
     for (size_t i = 0; i < sizeof set / sizeof set[0]; i++) {
         if (strcmp(set[i][0], name) == 0) {
@@ -77,7 +77,7 @@ static char *bad(struct trib_view text)
     return report;
 }
 
-#define HEAD "pipeline: shop\nlake: /lake\n"
+#define HEAD  "pipeline: shop\nlake: /lake\n"
 #define TABLE "tables:\n  - name: Orders\n    key: {partition: pk}\n    source: {type: files, path: /in}\n"
 
 /* ---- good ones ---- */
@@ -179,7 +179,8 @@ static void test_everything_set(void **state)
 static void test_names_by_default(void **state)
 {
     (void)state;
-    struct trib_config *c = good(HEAD "tables: [{name: Fire.hose-1_X, key: {partition: pk}, source: {type: files, path: /in}}]\n");
+    struct trib_config *c =
+        good(HEAD "tables: [{name: Fire.hose-1_X, key: {partition: pk}, source: {type: files, path: /in}}]\n");
     assert_string_equal(c->tables[0].silver[0].table, "fire_hose_1_x");
     trib_config_free(c);
 }
@@ -188,20 +189,24 @@ static void test_names_by_default(void **state)
 static void test_defaults_spelled_out(void **state)
 {
     (void)state;
-    trib_config_free(good(HEAD "trigger: {every: 2m, once: false}\naws: {}\ns3:\nmonitor: ~\nretention: {landing: 720h, bronze: forever, quarantine: 30d, history: forever}\n"
-                               "discover:\ngold: []\n" TABLE
-                               "    landing: none\n    filter:\n    expectations: []\n    upkeep: {target_file: 128MiB, compact_after: 32, vacuum_after: 168h}\n"
-                               "    schema: {names: sanitize, infer: True}\n"
-                               "    silver: {merge: copy-on-write, change_data_feed: false, cluster: [], partition_by: [], mask: {}, sequence: stream, history: none}\n"));
+    trib_config_free(good(
+        HEAD
+        "trigger: {every: 2m, once: false}\naws: {}\ns3:\nmonitor: ~\nretention: {landing: 720h, bronze: forever, quarantine: 30d, history: forever}\n"
+        "discover:\ngold: []\n" TABLE
+        "    landing: none\n    filter:\n    expectations: []\n    upkeep: {target_file: 128MiB, compact_after: 32, vacuum_after: 168h}\n"
+        "    schema: {names: sanitize, infer: True}\n"
+        "    silver: {merge: copy-on-write, change_data_feed: false, cluster: [], partition_by: [], mask: {}, sequence: stream, history: none}\n"));
 }
 
 static void test_defaults_are_merged(void **state)
 {
     (void)state;
-    struct trib_config *c = good(HEAD "defaults:\n  key: {partition: pk, sort: sk}\n  source: {type: files, path: /in}\n  late_after: 1h\n"
-                                      "  schema: {numbers: double, hints: {a: string, b: bigint}}\n  silver: {domain: d, deletes: hard}\n"
-                                      "tables:\n  - name: A\n    schema: {hints: {b: double}}\n  - name: B\n    late_after:\n    source: {type: export, path: /e}\n"
-                                      "    silver: [{table: b1}, {table: b2, deletes: soft}]\n  - {name: C, key: {sort: ~}}\n");
+    struct trib_config *c = good(
+        HEAD
+        "defaults:\n  key: {partition: pk, sort: sk}\n  source: {type: files, path: /in}\n  late_after: 1h\n"
+        "  schema: {numbers: double, hints: {a: string, b: bigint}}\n  silver: {domain: d, deletes: hard}\n"
+        "tables:\n  - name: A\n    schema: {hints: {b: double}}\n  - name: B\n    late_after:\n    source: {type: export, path: /e}\n"
+        "    silver: [{table: b1}, {table: b2, deletes: soft}]\n  - {name: C, key: {sort: ~}}\n");
     const struct trib_cfg_table *a = &c->tables[0], *b = &c->tables[1];
     assert_string_equal(a->sort.name, "sk");
     assert_int_equal(a->numbers, TRIB_NUMBERS_DOUBLE);
@@ -226,8 +231,9 @@ static void test_defaults_are_merged(void **state)
 static void test_anchors(void **state)
 {
     (void)state;
-    struct trib_config *c = good(HEAD "tables:\n  - &a\n    name: A\n    key: &k {partition: pk}\n    source: {type: files, path: /in}\n"
-                                      "  - <<: *a\n    name: B\n  - name: C\n    key: *k\n    <<: [{source: {type: files, path: /c}}, *a]\n");
+    struct trib_config *c = good(
+        HEAD "tables:\n  - &a\n    name: A\n    key: &k {partition: pk}\n    source: {type: files, path: /in}\n"
+             "  - <<: *a\n    name: B\n  - name: C\n    key: *k\n    <<: [{source: {type: files, path: /c}}, *a]\n");
     assert_int_equal(c->n_tables, 3);
     assert_string_equal(c->tables[1].name, "B");
     assert_string_equal(c->tables[1].partition.name, "pk");
@@ -241,8 +247,9 @@ static void test_anchors(void **state)
 static void test_substitution(void **state)
 {
     (void)state;
-    struct trib_config *c = good("pipeline: ${env:NAME}\nlake: \"/data/${env:TOKEN}/${file:/run/secrets/x}\"\nmemory: ${env:BIG}\ntrigger: {once: ${env:TRUE}}\n"
-                                 "tables:\n  - {name: A, key: {partition: pk}, source: {type: files, path: ${file:rel}}, silver: {where: 'x = ''$${env:NAME}''${y}$'}}\n");
+    struct trib_config *c = good(
+        "pipeline: ${env:NAME}\nlake: \"/data/${env:TOKEN}/${file:/run/secrets/x}\"\nmemory: ${env:BIG}\ntrigger: {once: ${env:TRUE}}\n"
+        "tables:\n  - {name: A, key: {partition: pk}, source: {type: files, path: ${file:rel}}, silver: {where: 'x = ''$${env:NAME}''${y}$'}}\n");
     assert_string_equal(c->pipeline, "shop");
     assert_string_equal(c->lake, "/data/s3cr3t-value/from-a-file");
     assert_int_equal(c->memory_bytes, 512 << 20);
@@ -271,7 +278,8 @@ static void test_substitution(void **state)
 static void test_substitution_is_after_parsing(void **state)
 {
     (void)state;
-    struct trib_config *c = good(HEAD "tables: [{name: A, key: {partition: '${env:MULTI}'}, source: {type: files, path: /in}}]\n");
+    struct trib_config *c =
+        good(HEAD "tables: [{name: A, key: {partition: '${env:MULTI}'}, source: {type: files, path: /in}}]\n");
     assert_string_equal(c->tables[0].partition.name, "a: b\nc");
     trib_config_free(c);
 }
@@ -309,20 +317,32 @@ static const struct bad_case bad_cases[] = {
     {HEAD "tables: [{name: A}]\n", "3:10", "the key `source` is missing in a table"},
     {HEAD "tables: [{name: A, key: {}, source: {}}]\n", "3:25", "the key `partition` is missing in `key`"},
     {HEAD "tables: [{name: A, key: {}, source: {}}]\n", "3:37", "the key `type` is missing in `source`"},
-    {HEAD "tables: [{name: A, key: {partition: a}, source: {type: files}}]\n", "3:49", "the key `path` is missing in `source`"},
-    {HEAD "tables: [{name: A, key: {partition: {type: S}}, source: {type: files, path: /x}}]\n", "3:37", "the key `name` is missing in `key.partition`"},
-    {HEAD "tables: [{name: A, key: {partition: {name: a, type: X}}, source: {type: files, path: /x}}]\n", "3:53", "`key.partition.type`: `X` is none of S|N|B"},
-    {HEAD "tables: [{name: A, key: {partition: [a]}, source: {type: files, path: /x}}]\n", "3:37", "takes a block of keys, here is a list"},
-    {HEAD "tables: [{name: A, key: {partition: a, sort: a}, source: {type: files, path: /x}}]\n", "3:25", "the same attribute"},
-    {HEAD "tables: [{name: A/B, key: {partition: a}, source: {type: files, path: /x}}]\n", "3:17", "`name`: `A/B` is not of the form"},
+    {HEAD "tables: [{name: A, key: {partition: a}, source: {type: files}}]\n", "3:49",
+     "the key `path` is missing in `source`"},
+    {HEAD "tables: [{name: A, key: {partition: {type: S}}, source: {type: files, path: /x}}]\n", "3:37",
+     "the key `name` is missing in `key.partition`"},
+    {HEAD "tables: [{name: A, key: {partition: {name: a, type: X}}, source: {type: files, path: /x}}]\n", "3:53",
+     "`key.partition.type`: `X` is none of S|N|B"},
+    {HEAD "tables: [{name: A, key: {partition: [a]}, source: {type: files, path: /x}}]\n", "3:37",
+     "takes a block of keys, here is a list"},
+    {HEAD "tables: [{name: A, key: {partition: a, sort: a}, source: {type: files, path: /x}}]\n", "3:25",
+     "the same attribute"},
+    {HEAD "tables: [{name: A/B, key: {partition: a}, source: {type: files, path: /x}}]\n", "3:17",
+     "`name`: `A/B` is not of the form"},
     {HEAD "tables: [{name: .., key: {partition: a}, source: {type: files, path: /x}}]\n", "3:17", "no table name"},
-    {HEAD "tables: [{name: A, key: {partition: a}, source: {type: filez, path: /x}}]\n", "3:56", "did you mean `files`?"},
-    {HEAD "tables: [{name: A, key: {partition: a}, source: {type: streams, bootstrap: scan}}]\n", "3:56", "`source.type: streams` is not in this version"},
-    {HEAD "tables: [{name: A, key: {partition: a}, source: {type: files, path: /x, stream: y}}]\n", "3:73", "belongs to sources of type streams|kinesis, this one is `files`"},
-    {HEAD "tables: [{name: A, key: {partition: a}, source: {type: export, request: full}}]\n", "3:64", "`source.request` is not in this version"},
-    {HEAD "tables: [{name: A, key: {partition: a}, source: {type: files, path: s3://b/p}}]\n", "3:69", "s3:// is not in this version"},
+    {HEAD "tables: [{name: A, key: {partition: a}, source: {type: filez, path: /x}}]\n", "3:56",
+     "did you mean `files`?"},
+    {HEAD "tables: [{name: A, key: {partition: a}, source: {type: streams, bootstrap: scan}}]\n", "3:56",
+     "`source.type: streams` is not in this version"},
+    {HEAD "tables: [{name: A, key: {partition: a}, source: {type: files, path: /x, stream: y}}]\n", "3:73",
+     "belongs to sources of type streams|kinesis, this one is `files`"},
+    {HEAD "tables: [{name: A, key: {partition: a}, source: {type: export, request: full}}]\n", "3:64",
+     "`source.request` is not in this version"},
+    {HEAD "tables: [{name: A, key: {partition: a}, source: {type: files, path: s3://b/p}}]\n", "3:69",
+     "s3:// is not in this version"},
     {"pipeline: My Shop\nlake: /lake\n" TABLE, "1:11", "`pipeline`: `My Shop` is not of the form [a-z0-9-]"},
-    {"pipeline: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\nlake: /l\n" TABLE, "1:11", "is longer than 64 bytes"},
+    {"pipeline: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\nlake: /l\n" TABLE, "1:11",
+     "is longer than 64 bytes"},
     {"pipeline: shop\nlake: s3://bucket/x\n" TABLE, "2:7", "`lake`: s3:// is not in this version"},
     {"pipeline: shop\nlake: gs://bucket/x\n" TABLE, "2:7", "only local folders"},
     {"pipeline: shop\nlake: [a]\n" TABLE, "2:7", "`lake` takes a single value, here is a list"},
@@ -335,7 +355,8 @@ static const struct bad_case bad_cases[] = {
     {HEAD "workers: 0\n" TABLE, "3:10", "less than 1"},
     {HEAD "workers: 1.5\n" TABLE, "3:10", "is no whole number"},
     {HEAD "batch: {files: 0}\n" TABLE, "3:16", "less than 1"},
-    {HEAD "trigger: {every: 2}\n" TABLE, "3:18", "`trigger.every`: `2` is no duration: a whole number with ms, s, m, h or d"},
+    {HEAD "trigger: {every: 2}\n" TABLE, "3:18",
+     "`trigger.every`: `2` is no duration: a whole number with ms, s, m, h or d"},
     {HEAD "trigger: {every: 0s}\n" TABLE, "3:18", "less than 1ms"},
     {HEAD "trigger: once\n" TABLE, "3:10", "`trigger` takes a block of keys"},
     {HEAD "trigger: {once: yes}\n" TABLE, "3:17", "`yes` is neither true nor false"},
@@ -369,16 +390,20 @@ static const struct bad_case bad_cases[] = {
     {HEAD TABLE "    silver: {table: Orders}\n", "7:21", "lower-case letters, digits and underscores"},
     {HEAD TABLE "    silver: {domain: ''}\n", "7:22", "lower-case letters"},
     {HEAD TABLE "    silver: []\n", "7:13", "empty list"},
-    {HEAD TABLE "    silver: [{table: a}, {table: a}]\n", "7:34", "two Silver tables would be default/a, the other one is in line 7"},
-    {HEAD TABLE "    silver: [{table: a, history: scd2}, {table: a_history}]\n", "7:49", "two Silver tables would be default/a_history"},
+    {HEAD TABLE "    silver: [{table: a}, {table: a}]\n", "7:34",
+     "two Silver tables would be default/a, the other one is in line 7"},
+    {HEAD TABLE "    silver: [{table: a, history: scd2}, {table: a_history}]\n", "7:49",
+     "two Silver tables would be default/a_history"},
     {HEAD TABLE "    silver: {columns: {updated_at: _sequence}}\n", "7:36", "is a column of Tributary already"},
     {HEAD TABLE "    silver: {columns: {updated_at: x, is_deleted: X}}\n", "7:23", "have the same name"},
     {HEAD TABLE "    silver: {columns: {updated_at: PK}}\n", "7:36", "is a key attribute"},
     {HEAD TABLE "    silver: {columns: {updated_at: 'a b'}}\n", "7:36", "is not of the form"},
     {HEAD TABLE "    late_after: 7\n", "7:17", "is no duration"},
     {HEAD TABLE "    late: never\n", "7:11", "`never` is none of count|quarantine"},
-    {HEAD TABLE "  - {name: Orders, key: {partition: a}, source: {type: files, path: /y}, silver: {table: o2}}\n", "7:12", "the table `Orders` stands twice, first in line 4"},
-    {HEAD TABLE "  - {name: orders, key: {partition: a}, source: {type: files, path: /y}}\n", "7:5", "two Silver tables would be default/orders"},
+    {HEAD TABLE "  - {name: Orders, key: {partition: a}, source: {type: files, path: /y}, silver: {table: o2}}\n",
+     "7:12", "the table `Orders` stands twice, first in line 4"},
+    {HEAD TABLE "  - {name: orders, key: {partition: a}, source: {type: files, path: /y}}\n", "7:5",
+     "two Silver tables would be default/orders"},
     {HEAD "defaults: {name: x}\n" TABLE, "3:12", "`name` cannot be a default"},
     {HEAD "defaults: {delets: x}\n" TABLE, "3:12", "unknown key `delets` in a table"},
     {HEAD "defaults: []\n" TABLE, "3:11", "`defaults` takes a block of keys"},
@@ -432,7 +457,8 @@ static void test_all_are_reported_once(void **state)
     assert_string_equal(report, "t.yaml:3:21: unknown key `delets` in `silver`; did you mean `deletes`?\n");
     free(report);
     report = bad(trib_view_of("pipeline: X\n" HEAD "memry: 1\n" TABLE "    late: x\n"));
-    const char *a = strstr(report, "t.yaml:1:11: "), *b = strstr(report, "t.yaml:2:1: "), *c = strstr(report, "t.yaml:4:1: "), *d = strstr(report, "t.yaml:9:11: ");
+    const char *a = strstr(report, "t.yaml:1:11: "), *b = strstr(report, "t.yaml:2:1: "),
+               *c = strstr(report, "t.yaml:4:1: "), *d = strstr(report, "t.yaml:9:11: ");
     assert_true(a == report && a < b && b < c && c < d);
     size_t lines = 0;
     for (const char *p = report; *p != '\0'; p++) {
@@ -445,8 +471,9 @@ static void test_all_are_reported_once(void **state)
 static void test_secrets_are_not_in_errors(void **state)
 {
     (void)state;
-    char *report = bad(trib_view_of("pipeline: ${env:WRONG}\nlake: /l\nmemory: '${env:TOKEN}'\nlate: x\ntables:\n"
-                                    "  - {name: A, key: {partition: a}, source: {type: '${env:TOKEN}'}, silver: {deletes: '${env:TOKEN}'}}\n"));
+    char *report = bad(trib_view_of(
+        "pipeline: ${env:WRONG}\nlake: /l\nmemory: '${env:TOKEN}'\nlate: x\ntables:\n"
+        "  - {name: A, key: {partition: a}, source: {type: '${env:TOKEN}'}, silver: {deletes: '${env:TOKEN}'}}\n"));
     assert_null(strstr(report, "s3cr3t"));
     assert_non_null(strstr(report, "t.yaml:1:11: `pipeline`: `***`"));
     assert_non_null(strstr(report, "t.yaml:3:9: `memory`: `***`"));
@@ -462,7 +489,8 @@ static void test_limits(void **state)
     trib_buf_init(&b, 8 << 20);
     trib_buf_adds(&b, "a0: &a0 [x,x,x,x,x,x,x,x,x,x]\n"); /* a billion laughs */
     for (int i = 1; i < 12; i++) {
-        trib_buf_addf(&b, "a%d: &a%d [*a%d,*a%d,*a%d,*a%d,*a%d,*a%d,*a%d,*a%d,*a%d,*a%d]\n", i, i, i - 1, i - 1, i - 1, i - 1, i - 1, i - 1, i - 1, i - 1, i - 1, i - 1);
+        trib_buf_addf(&b, "a%d: &a%d [*a%d,*a%d,*a%d,*a%d,*a%d,*a%d,*a%d,*a%d,*a%d,*a%d]\n", i, i, i - 1, i - 1, i - 1,
+                      i - 1, i - 1, i - 1, i - 1, i - 1, i - 1, i - 1);
     }
     char *report = bad(trib_buf_view(&b));
     assert_non_null(strstr(report, "aliases expand to too many nodes"));
@@ -520,7 +548,9 @@ static void test_many_tables(void **state)
     (void)state;
     struct trib_buf b;
     trib_buf_init(&b, 1 << 20);
-    trib_buf_adds(&b, HEAD "defaults: {key: {partition: pk}, source: {type: files, path: /in}, schema: {numbers: decimal}, silver: {domain: d}}\ntables:\n");
+    trib_buf_adds(
+        &b, HEAD
+        "defaults: {key: {partition: pk}, source: {type: files, path: /in}, schema: {numbers: decimal}, silver: {domain: d}}\ntables:\n");
     for (int i = 0; i < 5000; i++) {
         trib_buf_addf(&b, "  - name: T%d\n", i);
     }
@@ -541,7 +571,9 @@ static void test_bytes_that_are_not_text(void **state)
     report = bad((struct trib_view){"pipeline: a\0b\n", 14});
     free(report);
     /* A text that holds the private characters which stand for braces, and a byte order mark. */
-    struct trib_config *c = good("\xEF\xBB\xBF" HEAD "tables: [{name: A, key: {partition: \"\xEE\x82\x80${env:NAME}\xEE\x80\x80\xEE\x80\x81\"}, source: {type: files, path: /in}}]\n");
+    struct trib_config *c = good(
+        "\xEF\xBB\xBF" HEAD
+        "tables: [{name: A, key: {partition: \"\xEE\x82\x80${env:NAME}\xEE\x80\x80\xEE\x80\x81\"}, source: {type: files, path: /in}}]\n");
     assert_string_equal(c->tables[0].partition.name, "\xEE\x82\x80shop\xEE\x80\x80\xEE\x80\x81");
     trib_config_free(c);
 }
@@ -556,7 +588,9 @@ static void test_values(void **state)
     assert_true(trib_value_size("1_000", &v) && v == 1000);
     assert_true(trib_value_size("8TiB", &v) && v == (int64_t)8 << 40);
     assert_true(trib_value_size("0B", &v) && v == 0);
-    static const char *const no_size[] = {"", "MiB", "1.5GiB", "1MB", "1mib", " 1", "1 ", "0x10", "+1", "9223372036854775808", "8388608TiB", "1  MiB", "1_", "_1"};
+    static const char *const no_size[] = {"",           "MiB",    "1.5GiB", "1MB", "1mib",
+                                          " 1",         "1 ",     "0x10",   "+1",  "9223372036854775808",
+                                          "8388608TiB", "1  MiB", "1_",     "_1"};
     for (size_t i = 0; i < sizeof no_size / sizeof no_size[0]; i++) {
         assert_false(trib_value_size(no_size[i], &v));
     }
@@ -585,7 +619,9 @@ static void test_load(void **state)
     assert_int_equal(trib_config_load(path, &c, &report, &err), TRIB_E_CONFIG);
     assert_non_null(strstr(err.msg, "No such file"));
     FILE *f = fopen(path, "w");
-    (void)fputs("pipeline: a\nlake: lake\ntables: [{name: A, key: {partition: k}, source: {type: files, path: in}}]\ngold: [{sql: no.sql}]\n", f);
+    (void)fputs(
+        "pipeline: a\nlake: lake\ntables: [{name: A, key: {partition: k}, source: {type: files, path: in}}]\ngold: [{sql: no.sql}]\n",
+        f);
     (void)fclose(f);
     assert_int_equal(trib_config_load(path, &c, &report, &err), TRIB_E_CONFIG);
     assert_non_null(strstr(report, "c.yaml:4:14: `gold.sql`: there is no file "));
@@ -624,7 +660,8 @@ static void test_starter_is_valid(void **state)
     trib_buf_init(&all, 1 << 20);
     for (const char *p = b.p; *p != '\0';) {
         size_t n = strcspn(p, "\n"), indent = strspn(p, " ");
-        bool key = p[indent] == '#' && p[indent + 1] == ' ' && strspn(p + indent + 2, "abcdefghijklmnopqrstuvwxyz_- ") > 0;
+        bool key =
+            p[indent] == '#' && p[indent + 1] == ' ' && strspn(p + indent + 2, "abcdefghijklmnopqrstuvwxyz_- ") > 0;
         size_t word = key ? strspn(p + indent + 2, "abcdefghijklmnopqrstuvwxyz_-") : 0;
         word += key && p[indent + 2] == '-' ? 1 + strspn(p + indent + 4, "abcdefghijklmnopqrstuvwxyz_") : 0;
         key = key && word > 0 && p[indent + 2 + word] == ':' && strchr(" \n", p[indent + 2 + word + 1]) != NULL;
@@ -646,8 +683,11 @@ static void test_starter_is_valid(void **state)
 static void test_effective_is_a_config(void **state)
 {
     (void)state;
-    struct trib_config *c = good(HEAD "defaults: {silver: {deletes: hard}}\n" TABLE "    schema: {hints: {\"a b\": 'decimal(5,1)'}}\n    silver: [{where: \"a = '\\\"x\\\"'\", table: a}, {table: b}]\n"
-                                      "gold: [{sql: x.sql}]\n");
+    struct trib_config *c = good(
+        HEAD
+        "defaults: {silver: {deletes: hard}}\n" TABLE
+        "    schema: {hints: {\"a b\": 'decimal(5,1)'}}\n    silver: [{where: \"a = '\\\"x\\\"'\", table: a}, {table: b}]\n"
+        "gold: [{sql: x.sql}]\n");
     struct trib_buf a, b;
     trib_buf_init(&a, 1 << 20);
     trib_buf_init(&b, 1 << 20);
@@ -716,7 +756,8 @@ static void test_schema_and_reference(void **state)
     json_error_t e;
     json_t *j = json_loads(b.p, 0, &e);
     assert_non_null(j);
-    assert_string_equal(json_string_value(json_object_get(j, "$schema")), "https://json-schema.org/draft/2020-12/schema");
+    assert_string_equal(json_string_value(json_object_get(j, "$schema")),
+                        "https://json-schema.org/draft/2020-12/schema");
     assert_string_equal(json_string_value(json_array_get(json_object_get(j, "required"), 0)), "pipeline");
     json_decref(j);
     struct trib_buf r;

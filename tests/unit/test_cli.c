@@ -1,12 +1,10 @@
 /* The command line: parsing, help, docs and completions against one another, exit statuses, errors, log and progress. */
-#include <cmocka.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-
 #include <fcntl.h>
 #include <jansson.h>
+#include <setjmp.h>
 #include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +12,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 #include <wordexp.h>
+
+#include <cmocka.h>
 
 #include "base/near.h"
 #include "cli/own.h"

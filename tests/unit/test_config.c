@@ -1,15 +1,15 @@
 /* The configuration: values, defaults, errors with their positions, substitution, limits, and what is generated from the table of keys. */
-#include <cmocka.h>
+#include <jansson.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-
-#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include <cmocka.h>
 
 #include "pipeline/config_own.h"
 

@@ -87,7 +87,8 @@ void trib_reader_free(struct trib_reader *r);
 
 enum trib_reader_result { TRIB_READ_CHANGE, TRIB_READ_BAD, TRIB_READ_END };
 /* The next record. Returns 0 and sets *ret_result. Fails only when the input cannot be read (I/O) or is damaged (DATA):
- * then everything before the damage was handed out, and the caller quarantines the damage as one row. */
+ * then everything before the damage was handed out, and the caller quarantines the damage as one row: its offset is
+ * trib_reader_offset, its bytes are trib_reader_raw (the record that was cut off; none when it broke between two). */
 TRIB_CHECKED int trib_reader_next(struct trib_reader *r, enum trib_reader_result *ret_result, struct trib_change *ret_change,
                                   struct trib_bad *ret_bad, struct trib_err *err);
 /*

@@ -31,6 +31,7 @@ struct trib_reader {
     size_t searched;     /* no newline in [at, searched) */
     bool eof, pretty, array, good_before;
     int failed;          /* code of a read that failed, told once everything before it was handed out */
+    int64_t cut_at;      /* the record that the failure cut off, -1: none; it is not told on its own */
     struct trib_err failure;
     enum trib_record_kind kind;
     struct trib_container c;
@@ -48,6 +49,7 @@ struct trib_reader *trib_reader_new(const struct trib_reader_opts *o, trib_read_
         r->o.limits = TRIB_RECORD_LIMITS_DEFAULT;
     }
     r->kind = o->kind;
+    r->cut_at = -1;
     r->read = read;
     r->ctx = ctx;
     return r;
@@ -78,7 +80,7 @@ void trib_reader_release(struct trib_reader *r)
 }
 
 enum trib_record_kind trib_reader_kind(const struct trib_reader *r) { return r->kind; }
-int64_t trib_reader_offset(const struct trib_reader *r) { return r->base + (int64_t)r->at; }
+int64_t trib_reader_offset(const struct trib_reader *r) { return r->cut_at >= 0 ? r->cut_at : r->base + (int64_t)r->at; }
 struct trib_view trib_reader_raw(const struct trib_reader *r) { return r->raw; }
 
 /* More bytes behind what is buffered from `at`. What was handed out may live in the block: with hold it stays. */
@@ -277,7 +279,7 @@ static bool export_line(struct trib_reader *r, struct trib_change *change)
         return false;
     }
     if (!newline(r, &end)) {
-        if (!r->eof) {
+        if (!r->eof || r->failed != 0) { /* what a failure cut off is looked at */
             return false;
         }
         end = r->cur->n;
@@ -353,6 +355,9 @@ int trib_reader_next(struct trib_reader *r, enum trib_reader_result *ret_result,
         }
         if (!seek_value(r)) {
             if (r->failed != 0) {
+                if (r->cut_at < 0) {
+                    r->raw = (struct trib_view){NULL, 0};
+                }
                 int rc = r->failed;
                 r->failed = 0;
                 if (err != NULL) {
@@ -371,6 +376,10 @@ int trib_reader_next(struct trib_reader *r, enum trib_reader_result *ret_result,
         r->unseen_at = 0;
         size_t end;
         if (whole_value(r, &end, bad) == GOT_BAD) {
+            if (r->failed != 0 && r->at >= r->cur->n) {
+                r->cut_at = bad->offset;
+                continue;
+            }
             *ret_result = TRIB_READ_BAD;
             return 0;
         }

@@ -9,7 +9,8 @@
 #define MIB ((uint64_t)1 << 20)
 
 enum {
-    MAX_ROUNDS = 6,
+    MAX_ROUNDS = 8,
+    FREE_ROUNDS = 3,
     SAMPLE_FILES = 16,
     SAMPLE_BYTES = 1 << 20,
 };
@@ -151,6 +152,9 @@ static int decode_task(void *ctx, size_t task, struct trib_err *err)
 static int evolve(struct batch *w, struct trib_evolved *ret, struct trib_err *err)
 {
     const struct trib_type none = trib_type_simple(TRIB_T_STRUCT);
+    const struct trib_type *from = w->b->item != NULL ? w->b->item : &none;
+    /* A record that is broken under one schema and not under another would make the rounds swing: from here on nothing is taken back. */
+    from = w->n_rounds > FREE_ROUNDS ? &w->rounds[w->n_rounds - 1] : from;
     struct trib_infer *all = trib_infer_new();
     for (size_t i = 0; i < w->n_groups; i++) {
         struct trib_infer *part = trib_infer_new();
@@ -158,7 +162,7 @@ static int evolve(struct batch *w, struct trib_evolved *ret, struct trib_err *er
         trib_infer_merge(all, part);
         trib_infer_free(part);
     }
-    int rc = trib_schema_evolve(w->b->item != NULL ? w->b->item : &none, all, &w->so, false, ret, err);
+    int rc = trib_schema_evolve(from, all, &w->so, false, ret, err);
     trib_infer_free(all);
     return rc;
 }
@@ -194,7 +198,7 @@ static int settle(struct batch *w, bool with_old, struct trib_batch *ret, struct
         }
         if (w->n_todo == 0) {
             ret->item = ev.type;
-            ret->item_changed = ev.changed;
+            ret->item_changed = ev.changed || w->n_rounds > FREE_ROUNDS;
             ret->new_fields = ev.new_fields;
             ret->with_old = with_old;
             return 0;

@@ -340,7 +340,7 @@ static int take_change(struct filler *f, struct trib_chunk *chunk, const struct 
 static int take_damage(struct filler *f, const struct trib_err *damage, struct trib_err *err)
 {
     const struct trib_quarantine_row row = {
-        .file = source_file(f)->key, .offset = trib_reader_offset(f->now.reader), .reason = damage->msg, .event_ts_us = -1};
+        .file = source_file(f)->key, .offset = trib_reader_offset(f->now.reader), .reason = damage->msg, .raw = trib_reader_raw(f->now.reader), .event_ts_us = -1};
     if (source_file(f)->items >= 0) {
         f->g->culprit = f->file;
         return trib_err_set(err, TRIB_E_DATA, "%s: %s; the export is not ingested further: copy it again", row.file, damage->msg);

@@ -494,17 +494,17 @@ static enum fit rescue_value(struct trib_decoder *d, struct trib_view name, stru
     if (!trib_json_skip(j, TRIB_ITEM_DEPTH * 2, &span)) {
         return broken(d, "a value, or its nesting");
     }
+    trib_buf_adds(to, to->n > 0 ? "," : "");
+    trib_json_string(to, name);
+    trib_buf_addc(to, ':');
+    if (trib_value_canonical(span, d->twice, to, d->err) != 0) {
+        return BROKEN; /* before it is inferred: a broken value says nothing about the schema */
+    }
     if (surprise != NULL) {
         struct trib_json again = trib_json_of(span);
         if (trib_inode_value(surprise, &again, TRIB_ITEM_DEPTH, d->err) != 0) {
             return BROKEN;
         }
-    }
-    trib_buf_adds(to, to->n > 0 ? "," : "");
-    trib_json_string(to, name);
-    trib_buf_addc(to, ':');
-    if (trib_value_canonical(span, d->twice, to, d->err) != 0) {
-        return BROKEN;
     }
     return to->overflow ? broken(d, "too much to rescue") : MISFIT;
 }
@@ -672,6 +672,12 @@ static int sort_rescued(struct trib_decoder *d, struct trib_buf *to, struct trib
         names.n += (size_t)n;
     } while (trib_json_take(&j, ','));
     qsort_r(d->pieces, d->n_pieces, sizeof *d->pieces, by_name, names.p);
+    for (size_t i = 1; i < d->n_pieces; i++) {
+        if (by_name(&d->pieces[i - 1], &d->pieces[i], names.p) == 0) {
+            trib_buf_free(&names);
+            return trib_err_set(err, TRIB_E_DATA, "an attribute occurs twice");
+        }
+    }
     trib_buf_addc(to, '{');
     for (size_t i = 0; i < d->n_pieces; i++) {
         trib_buf_adds(to, i > 0 ? "," : "");

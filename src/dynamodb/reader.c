@@ -32,6 +32,7 @@ struct trib_reader {
     bool eof, pretty, array, good_before;
     int failed;          /* code of a read that failed, told once everything before it was handed out */
     int64_t cut_at;      /* the record that the failure cut off, -1: none; it is not told on its own */
+    struct trib_view cut_raw; /* its bytes, where they are at hand */
     struct trib_err failure;
     enum trib_record_kind kind;
     struct trib_container c;
@@ -216,7 +217,48 @@ static bool resync(struct trib_reader *r, struct trib_bad *bad)
     return false;
 }
 
-enum got { GOT_VALUE, GOT_BAD };
+enum got { GOT_VALUE, GOT_BAD, GOT_MENDED };
+
+/*
+ * A failure cut off a page ({"Records":[…): its whole elements are as good as lines. The value at `at` is replaced by one
+ * that ends behind the last of them; the failure is told where the next one begins. False when it is no page, or none is whole.
+ */
+static bool mend(struct trib_reader *r)
+{
+    struct trib_json j = {r->cur->data + r->at, r->cur->data + r->cur->n};
+    struct trib_view name;
+    bool escaped;
+    const char *whole = NULL;
+    if (!trib_json_take(&j, '{') || !trib_json_ws(&j) || *j.p != '"' || !trib_json_text(&j, &name, &escaped) || !trib_json_take(&j, ':') ||
+        !trib_json_take(&j, '[')) {
+        return false;
+    }
+    const char *cut = j.p;
+    while (trib_json_skip(&j, r->o.limits.depth, NULL)) {
+        whole = cut = j.p;
+        if (!trib_json_take(&j, ',')) {
+            break;
+        }
+        (void)trib_json_ws(&j);
+        cut = j.p;
+    }
+    if (whole == NULL) {
+        return false;
+    }
+    r->cut_at = r->base + (cut - r->cur->data);
+    size_t n = (size_t)(whole - (r->cur->data + r->at));
+    struct block *b = trib_malloc(sizeof *b + n + 2);
+    memcpy(b->data, r->cur->data + r->at, n);
+    memcpy(b->data + n, "]}", 2);
+    b->cap = b->n = n + 2;
+    b->next = NULL;
+    r->cur->next = r->held;
+    r->held = r->cur;
+    r->cur = b;
+    r->base += (int64_t)r->at;
+    r->at = r->searched = 0;
+    return true;
+}
 
 /* The value at `at`: *ret_end behind it, or *bad. */
 static enum got whole_value(struct trib_reader *r, size_t *ret_end, struct trib_bad *bad)
@@ -254,6 +296,9 @@ static enum got whole_value(struct trib_reader *r, size_t *ret_end, struct trib_
             }
             break;
         }
+    }
+    if (r->failed != 0 && r->cut_at < 0 && mend(r)) {
+        return GOT_MENDED;
     }
     r->pretty = false;
     r->good_before = true; /* no second search for a value over many lines */
@@ -325,45 +370,54 @@ bool trib_reader_again(struct trib_reader *r)
     return true;
 }
 
+/* The next record of a page; false when there is none (any more). */
+static bool next_element(struct trib_reader *r, enum trib_reader_result *ret_result, struct trib_change *change, struct trib_bad *bad)
+{
+    enum trib_envelope e = r->c.active ? trib_container_next(&r->c, &r->o, change, bad) : TRIB_ENVELOPE_NONE;
+    if (e == TRIB_ENVELOPE_NONE) {
+        r->c.active = false;
+        return false;
+    }
+    struct trib_view raw = r->c.last;
+    int64_t offset = r->base + (int64_t)r->c_start + (raw.p - (r->cur->data + r->c_start)), length = (int64_t)raw.n;
+    raw.n = raw.n > RAW_MAX ? RAW_MAX : raw.n;
+    r->raw = raw;
+    if (e == TRIB_ENVELOPE_CHANGE) {
+        change->offset = offset;
+        change->length = length;
+        change->raw = raw;
+        r->kind = change->kind;
+    } else {
+        bad->offset = offset;
+        bad->raw = raw;
+    }
+    *ret_result = e == TRIB_ENVELOPE_CHANGE ? TRIB_READ_CHANGE : TRIB_READ_BAD;
+    return true;
+}
+
+/* Everything before it was handed out. */
+static int tell_failure(struct trib_reader *r, struct trib_err *err)
+{
+    int rc = r->failed;
+    r->failed = 0;
+    r->raw = r->cut_raw;
+    if (err != NULL) {
+        *err = r->failure;
+    }
+    return rc;
+}
+
 int trib_reader_next(struct trib_reader *r, enum trib_reader_result *ret_result, struct trib_change *change, struct trib_bad *bad, struct trib_err *err)
 {
     for (;;) {
         bool look = r->unseen_at == SIZE_MAX;
         r->unseen = false;
-        if (r->c.active) {
-            enum trib_envelope e = trib_container_next(&r->c, &r->o, change, bad);
-            if (e != TRIB_ENVELOPE_NONE) {
-                int64_t start = r->base + (int64_t)r->c_start;
-                const char *value = r->cur->data + r->c_start;
-                struct trib_view raw = r->c.last;
-                int64_t offset = start + (raw.p - value);
-                if (e == TRIB_ENVELOPE_CHANGE) {
-                    change->offset = offset;
-                    change->length = (int64_t)raw.n;
-                    raw.n = raw.n > RAW_MAX ? RAW_MAX : raw.n;
-                    change->raw = r->raw = raw;
-                    r->kind = change->kind;
-                } else {
-                    raw.n = raw.n > RAW_MAX ? RAW_MAX : raw.n;
-                    bad->offset = offset;
-                    bad->raw = r->raw = raw;
-                }
-                *ret_result = e == TRIB_ENVELOPE_CHANGE ? TRIB_READ_CHANGE : TRIB_READ_BAD;
-                return 0;
-            }
-            r->c.active = false;
+        if (next_element(r, ret_result, change, bad)) {
+            return 0;
         }
         if (!seek_value(r)) {
             if (r->failed != 0) {
-                if (r->cut_at < 0) {
-                    r->raw = (struct trib_view){NULL, 0};
-                }
-                int rc = r->failed;
-                r->failed = 0;
-                if (err != NULL) {
-                    *err = r->failure;
-                }
-                return rc;
+                return tell_failure(r, err);
             }
             *ret_result = TRIB_READ_END;
             return 0;
@@ -375,9 +429,15 @@ int trib_reader_next(struct trib_reader *r, enum trib_reader_result *ret_result,
         }
         r->unseen_at = 0;
         size_t end;
-        if (whole_value(r, &end, bad) == GOT_BAD) {
+        enum got got = whole_value(r, &end, bad);
+        if (got == GOT_MENDED) {
+            r->unseen_at = SIZE_MAX;
+            continue;
+        }
+        if (got == GOT_BAD) {
             if (r->failed != 0 && r->at >= r->cur->n) {
                 r->cut_at = bad->offset;
+                r->cut_raw = bad->raw;
                 continue;
             }
             *ret_result = TRIB_READ_BAD;

@@ -16,11 +16,11 @@ enum {
 };
 /* A group is an eighth of the batch, within these bounds (decoded bytes, estimated): eight workers have work in a large
  * batch, a small one becomes one file, and no file is tiny because the machine is large. */
-#define GROUP_MIN_BYTES (64 * MIB)
-#define GROUP_MAX_BYTES (1024 * MIB)
+#define GROUP_MIN_BYTES    (64 * MIB)
+#define GROUP_MAX_BYTES    (1024 * MIB)
 /* A table that has a schema is sampled only when decoding in vain would cost more than the sample. */
 #define SAMPLE_KNOWN_BYTES (256 * MIB)
-#define PROBE_BYTES (16 * MIB)
+#define PROBE_BYTES        (16 * MIB)
 
 struct batch {
     const struct trib_batch_opts *b;
@@ -60,7 +60,12 @@ static void make_groups(struct batch *w)
     for (size_t i = 0; i < s->n;) {
         TRIB_GROW(w->groups, cap, w->n_groups + 1);
         struct trib_group *g = &w->groups[w->n_groups++];
-        *g = (struct trib_group){.b = w->b, .first = i, .files = w->files, .streams_file = SIZE_MAX, .kinesis_file = SIZE_MAX, .culprit = SIZE_MAX};
+        *g = (struct trib_group){.b = w->b,
+                                 .first = i,
+                                 .files = w->files,
+                                 .streams_file = SIZE_MAX,
+                                 .kinesis_file = SIZE_MAX,
+                                 .culprit = SIZE_MAX};
         uint64_t bytes = 0;
         do {
             bytes += estimate(&s->files[i++]);
@@ -94,7 +99,8 @@ static int first_schema(struct batch *w, bool *io_old, uint64_t *ret_width, stru
     for (size_t i = 0; i < s->n; i++) {
         total += estimate(&s->files[i]);
     }
-    bool fails_on_news = current->n_fields > 0 && w->so.evolution == TRIB_EVOLVE_FAIL; /* that is told with the whole batch */
+    bool fails_on_news =
+        current->n_fields > 0 && w->so.evolution == TRIB_EVOLVE_FAIL; /* that is told with the whole batch */
     if (current->n_fields > 0 && (total < SAMPLE_KNOWN_BYTES || fails_on_news)) {
         trib_type_copy(&w->rounds[0], current);
         w->n_rounds = 1;
@@ -206,8 +212,9 @@ static int settle(struct batch *w, bool with_old, struct trib_batch *ret, struct
         if (w->n_rounds == MAX_ROUNDS) {
             trib_type_free(&ev.type);
             free(ev.new_fields);
-            return trib_err_set(err, TRIB_E_INTERNAL, "table %s: the schema does not settle after %d rounds over a batch; please report it", w->b->o->table,
-                                MAX_ROUNDS);
+            return trib_err_set(err, TRIB_E_INTERNAL,
+                                "table %s: the schema does not settle after %d rounds over a batch; please report it",
+                                w->b->o->table, MAX_ROUNDS);
         }
         run_again(w, &ev.type, with_old);
         trib_type_free(&ev.type);
@@ -242,7 +249,8 @@ static void gather(struct batch *w, struct trib_batch *ret)
     }
 }
 
-int trib_batch_decode(const struct trib_batch_opts *b, struct trib_batch *ret, size_t *ret_culprit, struct trib_err *err)
+int trib_batch_decode(const struct trib_batch_opts *b, struct trib_batch *ret, size_t *ret_culprit,
+                      struct trib_err *err)
 {
     struct batch w = {.b = b, .so = b->o->schema, .files = trib_calloc(b->source->n, sizeof(struct trib_file_result))};
     struct trib_batch out = {0};

@@ -14,21 +14,21 @@
 #include "ingest/discover.h"
 
 struct trib_file_result {
-    int64_t rows;     /* good records */
-    int64_t bad;      /* quarantined ones, damage included */
+    int64_t rows; /* good records */
+    int64_t bad;  /* quarantined ones, damage included */
 };
 
 struct trib_batch {
-    struct trib_type item;               /* the item schema after this batch */
-    bool with_old;                       /* Bronze has old_record after this batch */
-    bool item_changed;                   /* item differs from the table's */
-    char *new_fields;                    /* for the log; "" when there are none */
-    struct trib_parquet_file *parquet;   /* in the order of the files */
+    struct trib_type item;             /* the item schema after this batch */
+    bool with_old;                     /* Bronze has old_record after this batch */
+    bool item_changed;                 /* item differs from the table's */
+    char *new_fields;                  /* for the log; "" when there are none */
+    struct trib_parquet_file *parquet; /* in the order of the files */
     size_t n_parquet;
     struct trib_spool **spools;
     size_t n_spools;
-    struct trib_file_result *files;      /* one a file of the source batch */
-    size_t streams_file, kinesis_file;   /* the first file with records of that kind; SIZE_MAX: none */
+    struct trib_file_result *files;    /* one a file of the source batch */
+    size_t streams_file, kinesis_file; /* the first file with records of that kind; SIZE_MAX: none */
     int64_t rows, bad, rescued, decoded_bytes;
 };
 
@@ -36,14 +36,15 @@ struct trib_batch_opts {
     const struct trib_env *env;
     const struct trib_ingest_opts *o;
     const struct trib_source_batch *source;
-    const struct trib_type *item;        /* the table's item schema; NULL: none yet */
-    bool with_old;                       /* the table has old_record */
-    int64_t now_us;                      /* _ingest_ts of all rows */
+    const struct trib_type *item; /* the table's item schema; NULL: none yet */
+    bool with_old;                /* the table has old_record */
+    int64_t now_us;               /* _ingest_ts of all rows */
 };
 /*
  * *ret_culprit: on DATA about one file of an export (its count), the index of that file; else SIZE_MAX.
  */
-TRIB_CHECKED int trib_batch_decode(const struct trib_batch_opts *b, struct trib_batch *ret, size_t *ret_culprit, struct trib_err *err);
+TRIB_CHECKED int trib_batch_decode(const struct trib_batch_opts *b, struct trib_batch *ret, size_t *ret_culprit,
+                                   struct trib_err *err);
 void trib_batch_free(const struct trib_env *env, struct trib_batch *b); /* removes scratch files that were not moved */
 
 #endif

@@ -11,12 +11,13 @@ enum { STOPPED = -1 };
 struct trib_discover {
     const struct trib_env *env;
     const struct trib_ingest_opts *o;
-    char *above;             /* what lies above the root, from the last AWSDynamoDB/ on: "AWSDynamoDB/", "AWSDynamoDB/<id>/", or "" */
+    char *
+        above; /* what lies above the root, from the last AWSDynamoDB/ on: "AWSDynamoDB/", "AWSDynamoDB/<id>/", or "" */
     struct trib_source_file *pending;
     size_t n, cap, at;
-    char *resume;            /* the listing goes on behind this key; NULL: from the beginning */
-    bool whole;              /* the listing that filled `pending` reached the end */
-    bool any;                /* it saw an object */
+    char *resume; /* the listing goes on behind this key; NULL: from the beginning */
+    bool whole;   /* the listing that filled `pending` reached the end */
+    bool any;     /* it saw an object */
     bool warned_empty;
     struct trib_export **exports;
     size_t n_exports, cap_exports;
@@ -27,7 +28,7 @@ struct trib_discover {
 struct listing {
     struct trib_discover *d;
     struct trib_taken *taken;
-    char **lone;             /* folders of exports that lie under no AWSDynamoDB/ */
+    char **lone; /* folders of exports that lie under no AWSDynamoDB/ */
     size_t n_lone, cap_lone;
     char *last;
 };
@@ -36,7 +37,8 @@ struct listing {
  * goes deeper than the export's own folder names plain files. */
 static char *above_root(const char *url)
 {
-    TRIB_CLEANUP(trib_cleanup_free) char *with_slash = trib_asprintf("%s%s", url, url[0] != '\0' && url[strlen(url) - 1] == '/' ? "" : "/");
+    TRIB_CLEANUP(trib_cleanup_free)
+    char *with_slash = trib_asprintf("%s%s", url, url[0] != '\0' && url[strlen(url) - 1] == '/' ? "" : "/");
     const char *tail = trib_export_tail(with_slash);
     if (tail == NULL) {
         return trib_strdup("");
@@ -149,8 +151,9 @@ static int on_object(void *ctx, const struct trib_object *o, struct trib_err *er
     struct trib_view name = trib_view_of(o->key);
     bool taken = trib_taken_has(l->taken, name);
     if (taken && trib_taken_changed(l->taken, name, o->size, o->mtime_us)) {
-        trib_logkv(d->env->log, TRIB_LOG_WARN, "a file changed after it was taken: what changed is not ingested; write changes to a new file", "table",
-                   d->o->table, "file", o->key, NULL);
+        trib_logkv(d->env->log, TRIB_LOG_WARN,
+                   "a file changed after it was taken: what changed is not ingested; write changes to a new file",
+                   "table", d->o->table, "file", o->key, NULL);
     }
     TRIB_CLEANUP(trib_cleanup_free) char *full = trib_asprintf("%s%s", d->above, o->key);
     const char *tail = trib_export_tail(full);
@@ -164,7 +167,8 @@ static int on_object(void *ctx, const struct trib_object *o, struct trib_err *er
     if (tail != NULL || taken || d->o->type == TRIB_SOURCE_EXPORT) {
         return 0;
     }
-    const struct trib_source_file f = {.key = trib_strdup(o->key), .size = o->size, .mtime_us = o->mtime_us, .items = -1};
+    const struct trib_source_file f = {
+        .key = trib_strdup(o->key), .size = o->size, .mtime_us = o->mtime_us, .items = -1};
     add_pending(d, &f);
     if (d->n < MAX_PENDING) {
         return 0;
@@ -277,21 +281,26 @@ static int nothing_new(struct trib_discover *d, struct trib_err *err)
         return (int)err->code;
     }
     if (d->o->type == TRIB_SOURCE_EXPORT && d->n_exports == 0) {
-        return trib_err_set(err, TRIB_E_NOT_FOUND, "%s: there is no finished export (no manifest-summary.json); let `path` be the export's own folder or one above AWSDynamoDB",
-                            d->o->source->url);
+        return trib_err_set(
+            err, TRIB_E_NOT_FOUND,
+            "%s: there is no finished export (no manifest-summary.json); let `path` be the export's own folder or one above AWSDynamoDB",
+            d->o->source->url);
     }
     if (!d->any && !d->warned_empty) {
         d->warned_empty = true;
-        trib_logkv(d->env->log, TRIB_LOG_WARN, "the source is empty", "table", d->o->table, "path", d->o->source->url, NULL);
+        trib_logkv(d->env->log, TRIB_LOG_WARN, "the source is empty", "table", d->o->table, "path", d->o->source->url,
+                   NULL);
     }
     return 0;
 }
 
 /* Moves a pending file into the batch, or drops it: taken by another process meanwhile, or of a refused export. */
-static int take(struct trib_discover *d, struct trib_taken *taken, struct trib_source_batch *b, bool *ret_full, struct trib_err *err)
+static int take(struct trib_discover *d, struct trib_taken *taken, struct trib_source_batch *b, bool *ret_full,
+                struct trib_err *err)
 {
     struct trib_source_file *f = &d->pending[d->at];
-    bool usable = !trib_taken_has(taken, trib_view_of(f->key)) && (b->n == 0 || strcmp(b->files[b->n - 1].key, f->key) != 0);
+    bool usable =
+        !trib_taken_has(taken, trib_view_of(f->key)) && (b->n == 0 || strcmp(b->files[b->n - 1].key, f->key) != 0);
     if (usable && f->export != NULL) {
         struct trib_err why = {0};
         int rc = trib_export_verify(f->export, taken, &why);
@@ -310,7 +319,8 @@ static int take(struct trib_discover *d, struct trib_taken *taken, struct trib_s
         d->at++;
         return 0;
     }
-    int64_t max_files = d->o->batch_files > 0 ? d->o->batch_files : 1000, max_bytes = d->o->batch_bytes > 0 ? d->o->batch_bytes : INT64_C(1) << 30;
+    int64_t max_files = d->o->batch_files > 0 ? d->o->batch_files : 1000,
+            max_bytes = d->o->batch_bytes > 0 ? d->o->batch_bytes : INT64_C(1) << 30;
     if (b->n > 0 && ((int64_t)b->n >= max_files || b->bytes + f->size > max_bytes)) {
         *ret_full = true;
         return 0;
@@ -322,7 +332,8 @@ static int take(struct trib_discover *d, struct trib_taken *taken, struct trib_s
     return 0;
 }
 
-int trib_discover_next(struct trib_discover *d, struct trib_taken *taken, struct trib_source_batch *ret, struct trib_err *err)
+int trib_discover_next(struct trib_discover *d, struct trib_taken *taken, struct trib_source_batch *ret,
+                       struct trib_err *err)
 {
     struct trib_source_batch b = {0};
     bool full = false, everything = false;
@@ -342,7 +353,9 @@ int trib_discover_next(struct trib_discover *d, struct trib_taken *taken, struct
             *ret = b;
             return 0;
         }
-        everything = d->resume == NULL; /* a listing in stretches is done once more, from the start, before it says that nothing is new */
+        everything =
+            d->resume ==
+            NULL; /* a listing in stretches is done once more, from the start, before it says that nothing is new */
         TRIB_TRY(list(d, taken, err));
         everything = everything && d->whole;
     }

@@ -19,18 +19,18 @@
 struct trib_export; /* one export */
 
 struct trib_source_file {
-    char *key;                   /* in the source's store, and `_ingest_file` */
+    char *key; /* in the source's store, and `_ingest_file` */
     int64_t size, mtime_us;
-    struct trib_export *export;  /* NULL: a plain object [borrow] */
-    size_t index;                /* in the export's manifest */
-    bool incremental;            /* of an export */
-    int64_t export_time_us;      /* of an export: exportTime, or the window's end */
-    int64_t items;               /* itemCount of the manifest; -1 for plain objects */
+    struct trib_export *export; /* NULL: a plain object [borrow] */
+    size_t index;               /* in the export's manifest */
+    bool incremental;           /* of an export */
+    int64_t export_time_us;     /* of an export: exportTime, or the window's end */
+    int64_t items;              /* itemCount of the manifest; -1 for plain objects */
 };
 struct trib_source_batch {
     struct trib_source_file *files;
     size_t n, cap;
-    int64_t bytes;               /* stored */
+    int64_t bytes; /* stored */
 };
 void trib_source_batch_free(struct trib_source_batch *b);
 
@@ -42,7 +42,8 @@ void trib_discover_free(struct trib_discover *d);
  * n 0: nothing is new. Fails with DATA when nothing is new but for exports that were refused, and then tells why the first was;
  * NOT_FOUND when the source is an export and there is none.
  */
-TRIB_CHECKED int trib_discover_next(struct trib_discover *d, struct trib_taken *taken, struct trib_source_batch *ret, struct trib_err *err);
+TRIB_CHECKED int trib_discover_next(struct trib_discover *d, struct trib_taken *taken, struct trib_source_batch *ret,
+                                    struct trib_err *err);
 /* Forgets what was listed: the next call lists again. */
 void trib_discover_restart(struct trib_discover *d);
 /* The export that holds this file is refused from now on (until the file changes), for this reason. */

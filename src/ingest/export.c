@@ -8,7 +8,7 @@
 #include "os/pool.h"
 
 #define MANIFEST_MAX_BYTES ((size_t)1 << 30)
-#define READ_BYTES ((int64_t)1 << 20)
+#define READ_BYTES         ((int64_t)1 << 20)
 
 enum verdict { UNKNOWN, GOOD, BAD };
 
@@ -33,11 +33,12 @@ struct trib_export {
     struct trib_err failed; /* why it was refused since it was last seen; code TRIB_OK: it was not */
 };
 
-struct trib_export *trib_export_new(const struct trib_env *env, const struct trib_ingest_opts *o, const char *key, const char *full_key,
-                                    const char *above)
+struct trib_export *trib_export_new(const struct trib_env *env, const struct trib_ingest_opts *o, const char *key,
+                                    const char *full_key, const char *above)
 {
     struct trib_export *e = trib_calloc(1, sizeof *e);
-    *e = (struct trib_export){.env = env, .o = o, .key = trib_strdup(key), .full_key = trib_strdup(full_key), .above = trib_strdup(above)};
+    *e = (struct trib_export){
+        .env = env, .o = o, .key = trib_strdup(key), .full_key = trib_strdup(full_key), .above = trib_strdup(above)};
     return e;
 }
 
@@ -82,12 +83,15 @@ void trib_export_seen(struct trib_export *e, int64_t size, int64_t mtime_us)
 static int no_files_manifest(struct trib_export *e, const char *key, struct trib_err *err)
 {
     if (e->o->type == TRIB_SOURCE_EXPORT) {
-        return trib_err_set(err, TRIB_E_DATA, "%s: manifest-files.json is missing beside it (%s): copy the whole export, or let `path` be another one",
-                            e->key, key);
+        return trib_err_set(
+            err, TRIB_E_DATA,
+            "%s: manifest-files.json is missing beside it (%s): copy the whole export, or let `path` be another one",
+            e->key, key);
     }
     if (!e->warned) {
         e->warned = true;
-        trib_logkv(e->env->log, TRIB_LOG_WARN, "an export waits for its manifest-files.json", "table", e->o->table, "export", e->key, NULL);
+        trib_logkv(e->env->log, TRIB_LOG_WARN, "an export waits for its manifest-files.json", "table", e->o->table,
+                   "export", e->key, NULL);
     }
     return 0;
 }
@@ -97,8 +101,10 @@ static int check_keys(struct trib_export *e, struct trib_manifest *m, struct tri
     size_t n = strlen(e->above);
     for (size_t i = 0; i < m->n_files; i++) {
         if (strncmp(m->files[i].key, e->above, n) != 0) {
-            return trib_err_set(err, TRIB_E_DATA, "%s: its data file %s lies outside of the source %s: let `path` be a folder above AWSDynamoDB", e->key,
-                                m->files[i].key, e->o->source->url);
+            return trib_err_set(
+                err, TRIB_E_DATA,
+                "%s: its data file %s lies outside of the source %s: let `path` be a folder above AWSDynamoDB", e->key,
+                m->files[i].key, e->o->source->url);
         }
         memmove(m->files[i].key, m->files[i].key + n, strlen(m->files[i].key) - n + 1);
     }
@@ -116,7 +122,8 @@ int trib_export_load(struct trib_export *e, bool *ret_ready, struct trib_err *er
     trib_buf_init(&summary, (size_t)16 << 20);
     trib_buf_init(&files, MANIFEST_MAX_BYTES);
     const char *slash = strrchr(e->key, '/');
-    TRIB_CLEANUP(trib_cleanup_free) char *files_key = trib_asprintf("%.*smanifest-files.json", slash == NULL ? 0 : (int)(slash - e->key + 1), e->key);
+    TRIB_CLEANUP(trib_cleanup_free)
+    char *files_key = trib_asprintf("%.*smanifest-files.json", slash == NULL ? 0 : (int)(slash - e->key + 1), e->key);
     bool ready = true;
     int rc = trib_store_get(e->o->source, e->key, 0, -1, &summary, err);
     if (rc == 0 && (rc = trib_store_get(e->o->source, files_key, 0, -1, &files, err)) == TRIB_E_NOT_FOUND) {
@@ -140,7 +147,8 @@ int trib_export_load(struct trib_export *e, bool *ret_ready, struct trib_err *er
         e->loaded_size = e->size;
         e->loaded_mtime_us = e->mtime_us;
         if (*m.table != '\0' && strcmp(m.table, e->o->table) != 0) {
-            trib_logkv(e->env->log, TRIB_LOG_WARN, "the export is of a table of another name", "table", e->o->table, "export", e->key, "exported", m.table, NULL);
+            trib_logkv(e->env->log, TRIB_LOG_WARN, "the export is of a table of another name", "table", e->o->table,
+                       "export", e->key, "exported", m.table, NULL);
         }
     }
     *ret_ready = ready;
@@ -152,7 +160,12 @@ size_t trib_export_files(const struct trib_export *e) { return e->m.n_files; }
 void trib_export_file(struct trib_export *e, size_t i, struct trib_source_file *ret)
 {
     *ret = (struct trib_source_file){
-        .key = e->m.files[i].key, .export = e, .index = i, .incremental = e->m.incremental, .export_time_us = e->m.time_us, .items = e->m.files[i].items,
+        .key = e->m.files[i].key,
+        .export = e,
+        .index = i,
+        .incremental = e->m.incremental,
+        .export_time_us = e->m.time_us,
+        .items = e->m.files[i].items,
     };
 }
 
@@ -178,17 +191,16 @@ void trib_export_refuse(struct trib_export *e, size_t i, const struct trib_err *
 
 /* ---- checksums ---- */
 
-static void base64_of(const unsigned char md5[16], char to[25])
-{
-    (void)EVP_EncodeBlock((unsigned char *)to, md5, 16);
-}
+static void base64_of(const unsigned char md5[16], char to[25]) { (void)EVP_EncodeBlock((unsigned char *)to, md5, 16); }
 
 static int digest_object(struct trib_export *e, const char *key, unsigned char to[16], struct trib_err *err)
 {
     EVP_MD_CTX *ctx = EVP_MD_CTX_new();
     struct trib_buf piece;
     trib_buf_init(&piece, (size_t)READ_BYTES + 4096);
-    int rc = ctx != NULL && EVP_DigestInit_ex(ctx, EVP_md5(), NULL) == 1 ? 0 : trib_err_set(err, TRIB_E_INTERNAL, "OpenSSL has no MD5 here (FIPS mode?)");
+    int rc = ctx != NULL && EVP_DigestInit_ex(ctx, EVP_md5(), NULL) == 1
+                 ? 0
+                 : trib_err_set(err, TRIB_E_INTERNAL, "OpenSSL has no MD5 here (FIPS mode?)");
     for (int64_t at = 0; rc == 0; at += (int64_t)piece.n) {
         if (e->env->stop_asked != NULL && e->env->stop_asked(e->env->stop_ctx)) {
             rc = trib_err_set(err, TRIB_E_CANCELLED, "stopped while verifying checksums");
@@ -232,14 +244,17 @@ static int verify_task(void *ctx, size_t task, struct trib_err *err)
     base64_of(f->md5, expected);
     base64_of(md5, found);
     struct trib_err why = {0};
-    (void)trib_err_set(&why, TRIB_E_DATA, "%s: the checksum (MD5) is wrong: the manifest says %s, the file has %s; nothing of the export %s is ingested: copy it again",
-                       f->key, expected, found, v->e->key);
+    (void)trib_err_set(
+        &why, TRIB_E_DATA,
+        "%s: the checksum (MD5) is wrong: the manifest says %s, the file has %s; nothing of the export %s is ingested: copy it again",
+        f->key, expected, found, v->e->key);
     set_bad(&v->e->checks[i], &why);
     return 0;
 }
 
 /* Which files need their checksum computed; a file that is not there is bad at once. */
-static int stat_files(struct trib_export *e, const struct trib_taken *taken, size_t *todo, size_t *ret_n, struct trib_err *err)
+static int stat_files(struct trib_export *e, const struct trib_taken *taken, size_t *todo, size_t *ret_n,
+                      struct trib_err *err)
 {
     size_t n = 0;
     for (size_t i = 0; i < e->m.n_files; i++) {
@@ -253,8 +268,10 @@ static int stat_files(struct trib_export *e, const struct trib_taken *taken, siz
         struct trib_err why = {0};
         int rc = trib_store_head(e->o->source, key, &size, &mtime_us, &why);
         if (rc == TRIB_E_NOT_FOUND) {
-            (void)trib_err_set(&why, TRIB_E_DATA, "%s: the manifest of the export %s names this file, but it is not there; nothing of the export is ingested: copy the whole export",
-                               key, e->key);
+            (void)trib_err_set(
+                &why, TRIB_E_DATA,
+                "%s: the manifest of the export %s names this file, but it is not there; nothing of the export is ingested: copy the whole export",
+                key, e->key);
             set_bad(c, &why);
             c->size = -1;
             continue;

@@ -6,8 +6,8 @@
 #include "ingest/manifest.h"
 
 /* key: of manifest-summary.json in the source; full_key: the same with what lies above the source's root; above: that part. */
-struct trib_export *trib_export_new(const struct trib_env *env, const struct trib_ingest_opts *o, const char *key, const char *full_key,
-                                    const char *above);
+struct trib_export *trib_export_new(const struct trib_env *env, const struct trib_ingest_opts *o, const char *key,
+                                    const char *full_key, const char *above);
 void trib_export_free(struct trib_export *e);
 const char *trib_export_key(const struct trib_export *e); /* [borrow] */
 void trib_export_seen(struct trib_export *e, int64_t size, int64_t mtime_us);

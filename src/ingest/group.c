@@ -42,15 +42,15 @@ struct filler {
     struct trib_group *g;
     struct places at;
     struct trib_parts parts;
-    size_t file;                 /* next file to open, or the open one */
+    size_t file; /* next file to open, or the open one */
     bool open, more;
     struct open_file now;
     struct open_file retired[MAX_RETIRED];
     size_t n_retired;
     struct trib_buf rescued, rescued_old;
-    const char *missing_key;     /* a key attribute without a column: no item can be placed */
+    const char *missing_key; /* a key attribute without a column: no item can be placed */
     uint64_t chunk_bytes;
-    int64_t stored_files_items;  /* records of the open file */
+    int64_t stored_files_items; /* records of the open file */
 };
 
 static int place(const struct trib_type *t, const char *name)
@@ -62,9 +62,17 @@ static int place(const struct trib_type *t, const char *name)
 static struct places places_of(const struct trib_type *t)
 {
     return (struct places){
-        .op = place(t, "op"), .record = place(t, "record"), .old_record = place(t, "old_record"), .origin = place(t, "_origin"),
-        .event_id = place(t, "_event_id"), .sequence = place(t, "_sequence"), .event_ts = place(t, "_event_ts"), .ttl = place(t, "_ttl"),
-        .ingest_file = place(t, "_ingest_file"), .ingest_ts = place(t, "_ingest_ts"), .rescued = place(t, "_rescued_data"),
+        .op = place(t, "op"),
+        .record = place(t, "record"),
+        .old_record = place(t, "old_record"),
+        .origin = place(t, "_origin"),
+        .event_id = place(t, "_event_id"),
+        .sequence = place(t, "_sequence"),
+        .event_ts = place(t, "_event_ts"),
+        .ttl = place(t, "_ttl"),
+        .ingest_file = place(t, "_ingest_file"),
+        .ingest_ts = place(t, "_ingest_ts"),
+        .rescued = place(t, "_rescued_data"),
         .rescued_old = place(t, "_rescued_old_data"),
     };
 }
@@ -111,8 +119,10 @@ static int finish_file(struct filler *f, struct trib_err *err)
     f->open = false;
     if (s->items >= 0 && f->stored_files_items != s->items) {
         g->culprit = f->file;
-        return trib_err_set(err, TRIB_E_DATA, "%s: the manifest says %lld items, the file has %lld; the file is not ingested: copy the export again", s->key,
-                            (long long)s->items, (long long)f->stored_files_items);
+        return trib_err_set(
+            err, TRIB_E_DATA,
+            "%s: the manifest says %lld items, the file has %lld; the file is not ingested: copy the export again",
+            s->key, (long long)s->items, (long long)f->stored_files_items);
     }
     f->file++;
     return 0;
@@ -131,13 +141,23 @@ static int add_bad(struct filler *f, const struct trib_quarantine_row *row, stru
     return trib_spool_add(g->spool, row, err);
 }
 
-static int quarantine(struct filler *f, const struct trib_change *c, const struct rank *r, const char *reason, struct trib_err *err)
+static int quarantine(struct filler *f, const struct trib_change *c, const struct rank *r, const char *reason,
+                      struct trib_err *err)
 {
     char *id = c->event_id.n > 0 ? trib_strndup(c->event_id.p, c->event_id.n) : NULL;
     const struct trib_quarantine_row row = {
-        .file = source_file(f)->key, .offset = c->offset, .reason = reason, .raw = c->raw, .op = trib_op_text(r->op), .origin = r->origin,
-        .event_id = id, .sequence = r->sequence[0] != '\0' ? r->sequence : NULL, .event_ts_us = r->event_ts_us,
-        .item_json = r->op == TRIB_OP_REMOVE ? c->keys : c->new_image, .old_json = c->old_image, .base64_twice = c->base64_twice,
+        .file = source_file(f)->key,
+        .offset = c->offset,
+        .reason = reason,
+        .raw = c->raw,
+        .op = trib_op_text(r->op),
+        .origin = r->origin,
+        .event_id = id,
+        .sequence = r->sequence[0] != '\0' ? r->sequence : NULL,
+        .event_ts_us = r->event_ts_us,
+        .item_json = r->op == TRIB_OP_REMOVE ? c->keys : c->new_image,
+        .old_json = c->old_image,
+        .base64_twice = c->base64_twice,
     };
     int rc = add_bad(f, &row, err);
     free(id);
@@ -146,17 +166,23 @@ static int quarantine(struct filler *f, const struct trib_change *c, const struc
 
 /* ---- order (merge.md) --------------------------------------------------------------------------------------------- */
 
-enum { EPOCH = 1, STATE = 0, CHANGE = 1 }; /* `files` stay in epoch 1; generation 0 is a state of the world, 1 a change */
+enum {
+    EPOCH = 1,
+    STATE = 0,
+    CHANGE = 1
+}; /* `files` stay in epoch 1; generation 0 is a state of the world, 1 a change */
 
 /* Sets the rank, or *ret_why for a record that cannot be ranked. */
-static void rank_record(const struct trib_change *c, const struct trib_source_file *s, struct rank *r, const char **ret_why)
+static void rank_record(const struct trib_change *c, const struct trib_source_file *s, struct rank *r,
+                        const char **ret_why)
 {
     *r = (struct rank){.op = c->op, .event_ts_us = c->time_us};
     struct trib_err err;
     switch (c->kind) {
     case TRIB_KIND_STREAMS:
         r->origin = trib_origin_text(TRIB_ORIGIN_STREAM);
-        if (c->sequence_number.n == 0 || trib_sequence_format(r->sequence, EPOCH, CHANGE, c->sequence_number, &err) != 0) {
+        if (c->sequence_number.n == 0 ||
+            trib_sequence_format(r->sequence, EPOCH, CHANGE, c->sequence_number, &err) != 0) {
             r->sequence[0] = '\0';
             *ret_why = "the record has no SequenceNumber of 1 to 40 digits";
         }
@@ -190,7 +216,10 @@ static void rank_record(const struct trib_change *c, const struct trib_source_fi
 
 /* ---- rows --------------------------------------------------------------------------------------------------------- */
 
-static void put_str(struct trib_vec *v, uint64_t row, struct trib_view t) { ((struct trib_str *)v->data)[row] = trib_str_make(t.p, t.n); }
+static void put_str(struct trib_vec *v, uint64_t row, struct trib_view t)
+{
+    ((struct trib_str *)v->data)[row] = trib_str_make(t.p, t.n);
+}
 
 static void put_rescued(struct trib_chunk *chunk, int at, uint64_t row, const struct trib_buf *b)
 {
@@ -205,7 +234,8 @@ static void put_rescued(struct trib_chunk *chunk, int at, uint64_t row, const st
 }
 
 /* The record's eventID, else a hash of image (the key is in it), origin, sequence and op: 32 hex digits. */
-static struct trib_view event_id(struct trib_chunk *chunk, const struct trib_change *c, const struct rank *r, struct trib_digest digest)
+static struct trib_view event_id(struct trib_chunk *chunk, const struct trib_change *c, const struct rank *r,
+                                 struct trib_digest digest)
 {
     if (c->event_id.n > 0) {
         return c->event_id;
@@ -225,8 +255,9 @@ static struct trib_view event_id(struct trib_chunk *chunk, const struct trib_cha
 enum outcome { PLACED, BAD_IMAGE, BAD_KEY, FAILED };
 
 /* Decodes one image into a struct column. BAD_IMAGE, BAD_KEY: why says it. */
-static enum outcome place_image(struct filler *f, struct trib_chunk *chunk, int at, struct trib_view json, unsigned flags, struct trib_buf *rescued,
-                                struct trib_item_result *result, char why[320])
+static enum outcome place_image(struct filler *f, struct trib_chunk *chunk, int at, struct trib_view json,
+                                unsigned flags, struct trib_buf *rescued, struct trib_item_result *result,
+                                char why[320])
 {
     struct trib_group *g = f->g;
     struct trib_vec *cols = at < 0 ? NULL : chunk->cols[at].children;
@@ -250,7 +281,8 @@ static enum outcome place_image(struct filler *f, struct trib_chunk *chunk, int 
 }
 
 /* Everything of the row but the images. */
-static void put_row(struct filler *f, struct trib_chunk *chunk, const struct trib_change *c, const struct rank *r, struct trib_digest digest)
+static void put_row(struct filler *f, struct trib_chunk *chunk, const struct trib_change *c, const struct rank *r,
+                    struct trib_digest digest)
 {
     uint64_t row = chunk->rows;
     struct trib_vec *v = chunk->cols;
@@ -258,7 +290,8 @@ static void put_row(struct filler *f, struct trib_chunk *chunk, const struct tri
     put_str(&v[at->op], row, trib_view_of(trib_op_text(r->op)));
     put_str(&v[at->origin], row, trib_view_of(r->origin));
     put_str(&v[at->event_id], row, event_id(chunk, c, r, digest));
-    put_str(&v[at->sequence], row, (struct trib_view){trib_arena_strndup(&chunk->arena, r->sequence, TRIB_SEQUENCE_LEN), TRIB_SEQUENCE_LEN});
+    put_str(&v[at->sequence], row,
+            (struct trib_view){trib_arena_strndup(&chunk->arena, r->sequence, TRIB_SEQUENCE_LEN), TRIB_SEQUENCE_LEN});
     ((int64_t *)v[at->event_ts].data)[row] = r->event_ts_us;
     if (r->event_ts_us < 0) {
         trib_vec_null(&v[at->event_ts], row);
@@ -304,10 +337,12 @@ static int take_change(struct filler *f, struct trib_chunk *chunk, const struct 
     }
     struct trib_view image = r.op == TRIB_OP_REMOVE ? c->keys : c->new_image;
     if (image.n == 0) {
-        return quarantine(f, c, &r,
-                          r.op == TRIB_OP_REMOVE ? "the record has no Keys"
-                                                 : "the record has no NewImage: a stream of KEYS_ONLY or OLD_IMAGE does not tell the new state",
-                          err);
+        return quarantine(
+            f, c, &r,
+            r.op == TRIB_OP_REMOVE
+                ? "the record has no Keys"
+                : "the record has no NewImage: a stream of KEYS_ONLY or OLD_IMAGE does not tell the new state",
+            err);
     }
     unsigned flags = (c->base64_twice ? TRIB_DECODE_BASE64_TWICE : 0) | (c->event_id.n == 0 ? TRIB_DECODE_DIGEST : 0);
     trib_buf_clear(&f->rescued_old);
@@ -318,13 +353,15 @@ static int take_change(struct filler *f, struct trib_chunk *chunk, const struct 
     bool old = c->old_image.n > 0;
     g->saw_old |= old && f->at.old_record < 0;
     if (got == PLACED && old && f->at.old_record >= 0) {
-        got = place_image(f, chunk, f->at.old_record, c->old_image, flags & TRIB_DECODE_BASE64_TWICE, &f->rescued_old, &old_result, why);
+        got = place_image(f, chunk, f->at.old_record, c->old_image, flags & TRIB_DECODE_BASE64_TWICE, &f->rescued_old,
+                          &old_result, why);
     } else if (got == PLACED && f->at.old_record >= 0) {
         trib_decode_null(g->decoder, chunk->cols[f->at.old_record].children, chunk->rows);
         trib_vec_null(&chunk->cols[f->at.old_record], chunk->rows);
     }
     if (got == FAILED) {
-        return trib_err_set(err, TRIB_E_INTERNAL, "%s, at byte %lld: %s", source_file(f)->key, (long long)c->offset, why);
+        return trib_err_set(err, TRIB_E_INTERNAL, "%s, at byte %lld: %s", source_file(f)->key, (long long)c->offset,
+                            why);
     }
     if (got != PLACED) {
         return quarantine(f, c, &r, why, err);
@@ -339,11 +376,15 @@ static int take_change(struct filler *f, struct trib_chunk *chunk, const struct 
 
 static int take_damage(struct filler *f, const struct trib_err *damage, struct trib_err *err)
 {
-    const struct trib_quarantine_row row = {
-        .file = source_file(f)->key, .offset = trib_reader_offset(f->now.reader), .reason = damage->msg, .raw = trib_reader_raw(f->now.reader), .event_ts_us = -1};
+    const struct trib_quarantine_row row = {.file = source_file(f)->key,
+                                            .offset = trib_reader_offset(f->now.reader),
+                                            .reason = damage->msg,
+                                            .raw = trib_reader_raw(f->now.reader),
+                                            .event_ts_us = -1};
     if (source_file(f)->items >= 0) {
         f->g->culprit = f->file;
-        return trib_err_set(err, TRIB_E_DATA, "%s: %s; the export is not ingested further: copy it again", row.file, damage->msg);
+        return trib_err_set(err, TRIB_E_DATA, "%s: %s; the export is not ingested further: copy it again", row.file,
+                            damage->msg);
     }
     TRIB_TRY(add_bad(f, &row, err));
     return finish_file(f, err);
@@ -458,8 +499,10 @@ static int write_part(struct filler *f, struct trib_conn *conn, const struct tri
     static const char *const stats[] = {"_sequence", "_event_ts", "_ingest_file", "_ingest_ts"};
     struct trib_group *g = f->g;
     trib_parts_begin(&f->parts, f->parts.width);
-    const struct trib_parquet_opts po = {.compression = TRIB_ZSTD, .row_group_rows = f->parts.group_rows, .stats = stats, .n_stats = 4};
-    TRIB_CLEANUP(trib_cleanup_free) char *path = trib_asprintf("%s/bronze-%lu.parquet", g->b->env->scratch, atomic_fetch_add(&serial, 1));
+    const struct trib_parquet_opts po = {
+        .compression = TRIB_ZSTD, .row_group_rows = f->parts.group_rows, .stats = stats, .n_stats = 4};
+    TRIB_CLEANUP(trib_cleanup_free)
+    char *path = trib_asprintf("%s/bronze-%lu.parquet", g->b->env->scratch, atomic_fetch_add(&serial, 1));
     struct trib_parquet_file file = {0};
     TRIB_TRY(trib_parquet_write(conn, row, fill, f, path, &po, &file, err));
     if (file.path == NULL) {
@@ -481,7 +524,12 @@ int trib_group_decode(struct trib_group *g, struct trib_err *err)
     struct trib_type row;
     trib_bronze_schema(g->item, g->with_old, &row);
     trib_field_free(&row.fields[--row.n_fields]); /* ingest_date is a partition column: not in the file */
-    struct filler f = {.g = g, .at = places_of(&row), .file = g->first, .more = true, .missing_key = missing_key(g), .parts.width = g->width};
+    struct filler f = {.g = g,
+                       .at = places_of(&row),
+                       .file = g->first,
+                       .more = true,
+                       .missing_key = missing_key(g),
+                       .parts.width = g->width};
     trib_buf_init(&f.rescued, (size_t)256 << 20);
     trib_buf_init(&f.rescued_old, (size_t)256 << 20);
     int rc = 0;
@@ -499,8 +547,8 @@ int trib_group_decode(struct trib_group *g, struct trib_err *err)
     return rc;
 }
 
-int trib_group_sample(const struct trib_batch_opts *b, size_t file, int64_t max_bytes, struct trib_infer *to, bool *io_old, uint64_t *ret_rows,
-                      uint64_t *ret_bytes, struct trib_err *err)
+int trib_group_sample(const struct trib_batch_opts *b, size_t file, int64_t max_bytes, struct trib_infer *to,
+                      bool *io_old, uint64_t *ret_rows, uint64_t *ret_bytes, struct trib_err *err)
 {
     struct open_file f = open_source(b, file, false);
     uint64_t rows = 0;
@@ -526,7 +574,8 @@ int trib_group_sample(const struct trib_batch_opts *b, size_t file, int64_t max_
             rows++;
             bool remove = c.new_image.n == 0;
             struct trib_view image = remove ? c.keys : c.new_image;
-            if (to != NULL && image.n > 0 && trib_infer_item(to, image, c.base64_twice, &ignored) == 0 && c.old_image.n > 0) {
+            if (to != NULL && image.n > 0 && trib_infer_item(to, image, c.base64_twice, &ignored) == 0 &&
+                c.old_image.n > 0) {
                 *io_old = true;
                 (void)!trib_infer_item(to, c.old_image, c.base64_twice, &ignored);
             }

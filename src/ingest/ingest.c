@@ -36,7 +36,8 @@ struct trib_ingest {
     struct trib_discover *discover;
 };
 
-int trib_ingest_new(const struct trib_env *env, const struct trib_ingest_opts *o, struct trib_ingest **ret, struct trib_err *err)
+int trib_ingest_new(const struct trib_env *env, const struct trib_ingest_opts *o, struct trib_ingest **ret,
+                    struct trib_err *err)
 {
     struct trib_conn *conn;
     TRIB_TRY(trib_conn_open(env->engine, &conn, err));
@@ -87,30 +88,35 @@ static int refresh(struct trib_ingest *in, struct trib_err *err)
 }
 
 /* Streams and Kinesis records cannot be ordered among each other. *ret_kind: what this batch brings, or NULL. */
-static int check_kinds(const struct trib_ingest *in, const struct trib_source_batch *source, const struct trib_batch *b, const char **ret_kind,
-                       struct trib_err *err)
+static int check_kinds(const struct trib_ingest *in, const struct trib_source_batch *source, const struct trib_batch *b,
+                       const char **ret_kind, struct trib_err *err)
 {
-    static const char remedy[] = "records of DynamoDB Streams and of Kinesis cannot be ordered among each other: keep one kind in this source";
+    static const char remedy[] =
+        "records of DynamoDB Streams and of Kinesis cannot be ordered among each other: keep one kind in this source";
     if (b->streams_file != SIZE_MAX && b->kinesis_file != SIZE_MAX) {
-        return trib_err_set(err, TRIB_E_DATA, "table %s: %s holds Streams records and %s Kinesis records; %s", in->o.table,
-                            source->files[b->streams_file].key, source->files[b->kinesis_file].key, remedy);
+        return trib_err_set(err, TRIB_E_DATA, "table %s: %s holds Streams records and %s Kinesis records; %s",
+                            in->o.table, source->files[b->streams_file].key, source->files[b->kinesis_file].key,
+                            remedy);
     }
     const char *kind = b->streams_file != SIZE_MAX ? "streams" : b->kinesis_file != SIZE_MAX ? "kinesis" : NULL;
-    const char *stored = in->snapshot.version < 0 ? NULL : trib_snapshot_property(&in->snapshot, "tributary.stream_kind");
+    const char *stored =
+        in->snapshot.version < 0 ? NULL : trib_snapshot_property(&in->snapshot, "tributary.stream_kind");
     if (kind != NULL && stored != NULL && strcmp(kind, stored) != 0) {
         size_t file = b->streams_file != SIZE_MAX ? b->streams_file : b->kinesis_file;
-        return trib_err_set(err, TRIB_E_DATA, "table %s: %s holds %s records, but Bronze has %s records already; %s", in->o.table, source->files[file].key,
-                            kind, stored, remedy);
+        return trib_err_set(err, TRIB_E_DATA, "table %s: %s holds %s records, but Bronze has %s records already; %s",
+                            in->o.table, source->files[file].key, kind, stored, remedy);
     }
     *ret_kind = kind;
     return 0;
 }
 
 /* Bad records, then names of files that leave no row in Bronze. */
-static int commit_side_tables(struct trib_ingest *in, const struct trib_source_batch *source, const struct trib_batch *b, int64_t now_us,
-                              int64_t *ret_quarantined, struct trib_err *err)
+static int commit_side_tables(struct trib_ingest *in, const struct trib_source_batch *source,
+                              const struct trib_batch *b, int64_t now_us, int64_t *ret_quarantined,
+                              struct trib_err *err)
 {
-    const struct trib_quarantine_opts q = {.pipeline = in->o.pipeline, .table = in->o.table, .item = &b->item, .schema = &in->o.schema};
+    const struct trib_quarantine_opts q = {
+        .pipeline = in->o.pipeline, .table = in->o.table, .item = &b->item, .schema = &in->o.schema};
     TRIB_TRY(trib_quarantine_commit_spools(in->env, &q, b->spools, b->n_spools, now_us, ret_quarantined, err));
     const char **names = trib_calloc(source->n, sizeof *names), **reasons = trib_calloc(source->n, sizeof *reasons);
     size_t n = 0;
@@ -136,7 +142,8 @@ struct pending {
     const char *kind;
 };
 
-static int prepare(struct trib_ingest *in, struct trib_batch *b, const char *kind, int64_t now_us, struct pending *p, struct trib_err *err)
+static int prepare(struct trib_ingest *in, struct trib_batch *b, const char *kind, int64_t now_us, struct pending *p,
+                   struct trib_err *err)
 {
     struct trib_type own;
     trib_bronze_schema(&b->item, b->with_old, &own);
@@ -169,8 +176,8 @@ static void pending_free(struct pending *p)
     trib_properties_free(&p->properties);
 }
 
-static int commit_once(struct trib_ingest *in, const struct trib_source_batch *source, const struct trib_batch *b, const struct pending *p,
-                       struct trib_err *err)
+static int commit_once(struct trib_ingest *in, const struct trib_source_batch *source, const struct trib_batch *b,
+                       const struct pending *p, struct trib_err *err)
 {
     const struct trib_snapshot *s = &in->snapshot;
     TRIB_CLEANUP(trib_cleanup_free) char *app = trib_app_bronze(in->o.pipeline, in->o.table);
@@ -185,16 +192,34 @@ static int commit_once(struct trib_ingest *in, const struct trib_source_batch *s
     TRIB_CLEANUP(trib_cleanup_free) char *bytes = trib_asprintf("%" PRId64, size);
     const struct trib_txn txn = {.app_id = app, .version = s->version + 1, .last_updated_ms = -1};
     const char *const partition[] = {"ingest_date"};
-    const struct trib_kv params[] = {{(char *)"mode", (char *)"Append"}, {(char *)"partitionBy", (char *)"[\"ingest_date\"]"}};
-    const struct trib_kv metrics[] = {{(char *)"numFiles", added}, {(char *)"numOutputRows", rows}, {(char *)"numOutputBytes", bytes},
-                                      {(char *)"numSourceFiles", files}, {(char *)"numQuarantined", bad}};
+    const struct trib_kv params[] = {{(char *)"mode", (char *)"Append"},
+                                     {(char *)"partitionBy", (char *)"[\"ingest_date\"]"}};
+    const struct trib_kv metrics[] = {{(char *)"numFiles", added},
+                                      {(char *)"numOutputRows", rows},
+                                      {(char *)"numOutputBytes", bytes},
+                                      {(char *)"numSourceFiles", files},
+                                      {(char *)"numQuarantined", bad}};
     const struct trib_protocol protocol = {.reader = 1, .writer = 2};
     const struct trib_commit c = {
-        .read_version = s->version, .operation = "WRITE", .params = params, .n_params = 2, .metrics = metrics, .n_metrics = 5, .blind_append = false,
-        .txn = &txn, .n_txn = 1,
-        .new_metadata = s->version < 0 || b->item_changed || p->properties.changed || !trib_type_same(&s->schema, &p->schema),
-        .schema = &p->schema, .partition_columns = partition, .n_partition_columns = 1, .properties = p->properties.kv, .n_properties = p->properties.n,
-        .protocol = s->version < 0 ? &protocol : NULL, .adds = p->adds, .n_adds = p->n,
+        .read_version = s->version,
+        .operation = "WRITE",
+        .params = params,
+        .n_params = 2,
+        .metrics = metrics,
+        .n_metrics = 5,
+        .blind_append = false,
+        .txn = &txn,
+        .n_txn = 1,
+        .new_metadata =
+            s->version < 0 || b->item_changed || p->properties.changed || !trib_type_same(&s->schema, &p->schema),
+        .schema = &p->schema,
+        .partition_columns = partition,
+        .n_partition_columns = 1,
+        .properties = p->properties.kv,
+        .n_properties = p->properties.n,
+        .protocol = s->version < 0 ? &protocol : NULL,
+        .adds = p->adds,
+        .n_adds = p->n,
     };
     return trib_delta_commit(&in->delta, s, &c, err);
 }
@@ -228,7 +253,8 @@ static int may_rebase(struct trib_ingest *in, const struct trib_source_batch *so
         old.kv[i] = (struct trib_kv){trib_strdup(kv->key), kv->value == NULL ? NULL : trib_strdup(kv->value)};
     }
     int rc = refresh(in, err);
-    bool same = rc == 0 && was && trib_type_same(&schema, &in->snapshot.schema) && same_properties(&in->snapshot, old.kv, n);
+    bool same =
+        rc == 0 && was && trib_type_same(&schema, &in->snapshot.schema) && same_properties(&in->snapshot, old.kv, n);
     for (size_t i = 0; same && i < source->n; i++) {
         same = !trib_taken_has(in->taken, trib_view_of(source->files[i].key));
     }
@@ -241,8 +267,8 @@ static int may_rebase(struct trib_ingest *in, const struct trib_source_batch *so
 }
 
 /* CONFLICT: another writer changed what the batch rests on; nothing of it is left, the caller begins again. */
-static int commit_bronze(struct trib_ingest *in, const struct trib_source_batch *source, struct trib_batch *b, const char *kind, int64_t now_us,
-                         struct trib_err *err)
+static int commit_bronze(struct trib_ingest *in, const struct trib_source_batch *source, struct trib_batch *b,
+                         const char *kind, int64_t now_us, struct trib_err *err)
 {
     struct pending p = {0};
     struct trib_err own = {0};
@@ -286,8 +312,10 @@ static void note_taken(struct trib_ingest *in, const struct trib_source_batch *s
 static void checkpoint(struct trib_ingest *in)
 {
     struct trib_err err;
-    if (trib_delta_refresh(&in->delta, &in->snapshot, &err) != 0 || trib_delta_maybe_checkpoint(&in->delta, &in->snapshot, &err) != 0) {
-        trib_logkv(in->env->log, TRIB_LOG_WARN, "checkpoint failed; the commit stands", "path", in->delta.path, "error", err.msg, NULL);
+    if (trib_delta_refresh(&in->delta, &in->snapshot, &err) != 0 ||
+        trib_delta_maybe_checkpoint(&in->delta, &in->snapshot, &err) != 0) {
+        trib_logkv(in->env->log, TRIB_LOG_WARN, "checkpoint failed; the commit stands", "path", in->delta.path, "error",
+                   err.msg, NULL);
     }
 }
 
@@ -299,8 +327,8 @@ static void log_news(const struct trib_ingest *in, const struct trib_batch *b)
 }
 
 /* Commits a decoded batch. CONFLICT: begin again. */
-static int commit_batch(struct trib_ingest *in, const struct trib_source_batch *source, struct trib_batch *b, int64_t now_us, struct trib_step *ret,
-                        struct trib_err *err)
+static int commit_batch(struct trib_ingest *in, const struct trib_source_batch *source, struct trib_batch *b,
+                        int64_t now_us, struct trib_step *ret, struct trib_err *err)
 {
     const char *kind = NULL;
     int64_t quarantined = 0, version = -1;
@@ -315,8 +343,15 @@ static int commit_batch(struct trib_ingest *in, const struct trib_source_batch *
     }
     note_taken(in, source);
     *ret = (struct trib_step){
-        .worked = true, .due_us = now_us, .rows_in = b->rows + b->bad, .rows_out = b->rows, .bytes_in = source->bytes, .files_in = (int64_t)source->n,
-        .quarantined = quarantined, .rescued = b->rescued, .version = version,
+        .worked = true,
+        .due_us = now_us,
+        .rows_in = b->rows + b->bad,
+        .rows_out = b->rows,
+        .bytes_in = source->bytes,
+        .files_in = (int64_t)source->n,
+        .quarantined = quarantined,
+        .rescued = b->rescued,
+        .version = version,
     };
     return 0;
 }
@@ -332,8 +367,12 @@ static int attempt(struct trib_ingest *in, int64_t now_us, struct trib_step *ret
         return 0;
     }
     const struct trib_batch_opts bo = {
-        .env = in->env, .o = &in->o, .source = &source, .item = in->snapshot.version < 0 ? NULL : trib_bronze_item(&in->snapshot.schema),
-        .with_old = in->snapshot.version >= 0 && trib_type_find(&in->snapshot.schema, "old_record") != NULL, .now_us = now_us,
+        .env = in->env,
+        .o = &in->o,
+        .source = &source,
+        .item = in->snapshot.version < 0 ? NULL : trib_bronze_item(&in->snapshot.schema),
+        .with_old = in->snapshot.version >= 0 && trib_type_find(&in->snapshot.schema, "old_record") != NULL,
+        .now_us = now_us,
     };
     struct trib_batch b = {0};
     size_t culprit;
@@ -368,7 +407,8 @@ int trib_ingest_step(struct trib_ingest *in, int64_t now_us, struct trib_step *r
             continue;
         }
         if (rc == TRIB_E_CONFLICT) {
-            return trib_err_set(err, TRIB_E_AGAIN, "table %s: another writer of Bronze was first %d times; run again", in->o.table, conflicts);
+            return trib_err_set(err, TRIB_E_AGAIN, "table %s: another writer of Bronze was first %d times; run again",
+                                in->o.table, conflicts);
         }
         if (rc == 0 && again) {
             continue;

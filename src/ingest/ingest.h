@@ -15,12 +15,12 @@ enum trib_source_type { TRIB_SOURCE_FILES, TRIB_SOURCE_EXPORT };
 
 struct trib_ingest_opts {
     const char *pipeline;
-    const char *table;             /* DynamoDB name */
+    const char *table; /* DynamoDB name */
     enum trib_source_type type;
-    struct trib_store *source;     /* rooted at the source's path [borrow] */
-    const char *const *keys;       /* partition, then sort */
+    struct trib_store *source; /* rooted at the source's path [borrow] */
+    const char *const *keys;   /* partition, then sort */
     size_t n_keys;
-    const char *key_types[2];      /* "S", "N", "B" or NULL: learnt */
+    const char *key_types[2]; /* "S", "N", "B" or NULL: learnt */
     struct trib_schema_opts schema;
     int64_t batch_files, batch_bytes;
     struct trib_record_limits limits;
@@ -28,7 +28,8 @@ struct trib_ingest_opts {
 
 struct trib_ingest;
 /* opts and env are borrowed and must outlive it. */
-TRIB_CHECKED int trib_ingest_new(const struct trib_env *env, const struct trib_ingest_opts *o, struct trib_ingest **ret, struct trib_err *err);
+TRIB_CHECKED int trib_ingest_new(const struct trib_env *env, const struct trib_ingest_opts *o, struct trib_ingest **ret,
+                                 struct trib_err *err);
 void trib_ingest_free(struct trib_ingest *in);
 /* One batch. worked is false when nothing is new. DATA for what the contract says must fail (checksum, counts, two kinds
  * of streams in one table): nothing of it is committed. */

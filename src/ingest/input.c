@@ -21,16 +21,16 @@ struct trib_input {
     struct trib_store *store;
     const char *key;
     struct trib_buf window;
-    size_t at;              /* in the window */
-    int64_t offset;         /* of the object's next unread byte */
-    bool ended;             /* the object has no more bytes */
+    size_t at;      /* in the window */
+    int64_t offset; /* of the object's next unread byte */
+    bool ended;     /* the object has no more bytes */
     bool begun;
     enum trib_codec codec;
     int64_t stored, decoded;
-    int64_t skip;           /* decoded bytes to drop: given already, before zlib took over */
-    bool member_done;       /* gzip: between members */
+    int64_t skip;     /* decoded bytes to drop: given already, before zlib took over */
+    bool member_done; /* gzip: between members */
     bool done;
-    bool open_frame;        /* zstd: inside a frame */
+    bool open_frame; /* zstd: inside a frame */
     z_stream *zlib;
     ZSTD_DStream *zstd;
 #ifdef HAVE_ISAL
@@ -53,7 +53,8 @@ static void isal_load(void)
     if (lib == NULL) {
         return;
     }
-    void *init = dlsym(lib, "isal_inflate_init"), *reset = dlsym(lib, "isal_inflate_reset"), *inflate_fn = dlsym(lib, "isal_inflate");
+    void *init = dlsym(lib, "isal_inflate_init"), *reset = dlsym(lib, "isal_inflate_reset"),
+         *inflate_fn = dlsym(lib, "isal_inflate");
     if (init != NULL && reset != NULL && inflate_fn != NULL) {
         memcpy(&isal.init, &init, sizeof init);
         memcpy(&isal.reset, &reset, sizeof reset);
@@ -261,7 +262,8 @@ static int64_t read_zlib(struct trib_input *in, char *to, size_t n, struct trib_
             (void)inflateReset(in->zlib);
         } else if (status != Z_OK && status != Z_BUF_ERROR) {
             char what[160];
-            (void)snprintf(what, sizeof what, "the gzip stream is damaged (%s)", in->zlib->msg != NULL ? in->zlib->msg : "invalid data");
+            (void)snprintf(what, sizeof what, "the gzip stream is damaged (%s)",
+                           in->zlib->msg != NULL ? in->zlib->msg : "invalid data");
             (void)damaged(in, &in->failed, what);
             if (made == 0) {
                 *err = in->failed;
@@ -372,9 +374,12 @@ int64_t trib_input_read(void *ctx, char *to, size_t n, struct trib_err *err)
         made -= in->skip;
         in->skip = 0;
         in->decoded += made;
-        if (in->codec != TRIB_CODEC_PLAIN && in->decoded > TRIB_INPUT_RATIO_FLOOR_BYTES && in->decoded / TRIB_INPUT_MAX_RATIO > in->stored) {
-            (void)trib_err_set(&in->failed, TRIB_E_DATA, "the file grows more than %d times when decompressed (%lld bytes out of %lld): it is not read further",
-                               TRIB_INPUT_MAX_RATIO, (long long)in->decoded, (long long)in->stored);
+        if (in->codec != TRIB_CODEC_PLAIN && in->decoded > TRIB_INPUT_RATIO_FLOOR_BYTES &&
+            in->decoded / TRIB_INPUT_MAX_RATIO > in->stored) {
+            (void)trib_err_set(
+                &in->failed, TRIB_E_DATA,
+                "the file grows more than %d times when decompressed (%lld bytes out of %lld): it is not read further",
+                TRIB_INPUT_MAX_RATIO, (long long)in->decoded, (long long)in->stored);
         }
         return made;
     }

@@ -27,8 +27,8 @@ struct trib_input *trib_input_open(struct trib_store *store, const char *key);
 void trib_input_free(struct trib_input *in);
 /* A trib_read_fn (dynamodb/change.h): bytes put into `to`, 0 at the end, -code with *err filled. ctx: the input. */
 int64_t trib_input_read(void *ctx, char *to, size_t n, struct trib_err *err);
-int64_t trib_input_stored(const struct trib_input *in);  /* stored bytes read so far */
-int64_t trib_input_decoded(const struct trib_input *in); /* decoded bytes given so far */
+int64_t trib_input_stored(const struct trib_input *in);        /* stored bytes read so far */
+int64_t trib_input_decoded(const struct trib_input *in);       /* decoded bytes given so far */
 enum trib_codec trib_input_codec(const struct trib_input *in); /* known after the first read */
 
 /* A stream that grows beyond this ratio (and beyond the floor) is a decompression bomb: DATA. No real export or change

@@ -59,7 +59,8 @@ static bool hinted(const struct trib_schema_opts *o, const char *attribute)
 }
 
 /* A number in a bigint column: does it fit, or will Silver's column grow to hold it? */
-static bool number_usable(struct trib_view text, const struct trib_field *f, const struct trib_schema_opts *o, const char *attribute)
+static bool number_usable(struct trib_view text, const struct trib_field *f, const struct trib_schema_opts *o,
+                          const char *attribute)
 {
     struct trib_number n;
     int64_t whole, hi;
@@ -68,13 +69,14 @@ static bool number_usable(struct trib_view text, const struct trib_field *f, con
         return false;
     }
     if (f->type.id == TRIB_T_LONG) {
-        return trib_number_to_i64(&n, &whole) ||
-               (o->evolution == TRIB_EVOLVE_WIDEN && !hinted(o, attribute) && trib_number_to_decimal(&n, 38, 18, &lo, &hi));
+        return trib_number_to_i64(&n, &whole) || (o->evolution == TRIB_EVOLVE_WIDEN && !hinted(o, attribute) &&
+                                                  trib_number_to_decimal(&n, 38, 18, &lo, &hi));
     }
     return f->type.id == TRIB_T_DECIMAL && trib_number_to_decimal(&n, f->type.precision, f->type.scale, &lo, &hi);
 }
 
-static bool usable(struct trib_view item, const struct trib_type *schema, const struct trib_schema_opts *o, const char *attribute, char why[256])
+static bool usable(struct trib_view item, const struct trib_type *schema, const struct trib_schema_opts *o,
+                   const char *attribute, char why[256])
 {
     struct trib_view value, text;
     const struct trib_field *f = key_field(schema, attribute);
@@ -89,7 +91,8 @@ static bool usable(struct trib_view item, const struct trib_type *schema, const 
     const char *type = trib_field_meta(f, "dynamodb.type");
     if (!member(value, type, &text)) {
         int n = value.n < 60 ? (int)value.n : 60;
-        (void)snprintf(why, 256, "the key attribute %.120s is %.*s, but the key column holds type %s", attribute, n, value.p, type);
+        (void)snprintf(why, 256, "the key attribute %.120s is %.*s, but the key column holds type %s", attribute, n,
+                       value.p, type);
         return false;
     }
     if (strcmp(type, "N") != 0) {
@@ -98,15 +101,15 @@ static bool usable(struct trib_view item, const struct trib_type *schema, const 
     }
     struct trib_view digits = text.n >= 2 ? (struct trib_view){text.p + 1, text.n - 2} : text;
     if (!number_usable(digits, f, o, attribute)) {
-        (void)snprintf(why, 256, "the key attribute %.120s is the number %.*s, which does not fit the key column", attribute,
-                       (int)(digits.n < 60 ? digits.n : 60), digits.p);
+        (void)snprintf(why, 256, "the key attribute %.120s is the number %.*s, which does not fit the key column",
+                       attribute, (int)(digits.n < 60 ? digits.n : 60), digits.p);
         return false;
     }
     return true;
 }
 
-bool trib_key_usable(struct trib_view item, const struct trib_type *schema, const struct trib_schema_opts *o, const struct trib_vec *cols,
-                     uint64_t row, char why[256])
+bool trib_key_usable(struct trib_view item, const struct trib_type *schema, const struct trib_schema_opts *o,
+                     const struct trib_vec *cols, uint64_t row, char why[256])
 {
     for (size_t i = 0; i < o->n_keys; i++) {
         const struct trib_field *f = key_field(schema, o->keys[i]);

@@ -12,7 +12,7 @@
  * fits its column, or is a number that Silver's column will be widened for (`evolution: widen`, a bigint column, decimal(38,18)); Bronze keeps
  * its types, so the number is in the rescued data. Otherwise false, and why.
  */
-bool trib_key_usable(struct trib_view item, const struct trib_type *schema, const struct trib_schema_opts *o, const struct trib_vec *cols,
-                     uint64_t row, char why[256]);
+bool trib_key_usable(struct trib_view item, const struct trib_type *schema, const struct trib_schema_opts *o,
+                     const struct trib_vec *cols, uint64_t row, char why[256]);
 
 #endif

@@ -53,8 +53,9 @@ bool trib_iso_time(const char *text, int64_t *ret_us)
 {
     int year, month, day, hour, minute, second;
     const char *p = text;
-    if (!digits(&p, 4, &year) || !skip(&p, '-') || !digits(&p, 2, &month) || !skip(&p, '-') || !digits(&p, 2, &day) || !skip(&p, 'T') ||
-        !digits(&p, 2, &hour) || !skip(&p, ':') || !digits(&p, 2, &minute) || !skip(&p, ':') || !digits(&p, 2, &second)) {
+    if (!digits(&p, 4, &year) || !skip(&p, '-') || !digits(&p, 2, &month) || !skip(&p, '-') || !digits(&p, 2, &day) ||
+        !skip(&p, 'T') || !digits(&p, 2, &hour) || !skip(&p, ':') || !digits(&p, 2, &minute) || !skip(&p, ':') ||
+        !digits(&p, 2, &second)) {
         return false;
     }
     int64_t us = 0, unit = 100000;
@@ -63,7 +64,8 @@ bool trib_iso_time(const char *text, int64_t *ret_us)
             us += (*p - '0') * unit;
         }
     }
-    if (strcmp(p, "Z") != 0 || year < 1970 || month < 1 || month > 12 || day < 1 || day > 31 || hour > 23 || minute > 59 || second > 60) {
+    if (strcmp(p, "Z") != 0 || year < 1970 || month < 1 || month > 12 || day < 1 || day > 31 || hour > 23 ||
+        minute > 59 || second > 60) {
         return false;
     }
     *ret_us = ((days_of(year, month, day) * 24 + hour) * 60 + minute) * 60 * 1000000 + (int64_t)second * 1000000 + us;
@@ -80,7 +82,8 @@ static int time_at(const json_t *o, const char *name, int64_t *ret, const char *
 {
     const char *text = text_at(o, name);
     if (!trib_iso_time(text, ret)) {
-        return trib_err_set(err, TRIB_E_DATA, "%s: %s is \"%s\", not a time such as 2024-05-14T11:14:20.608Z", where, name, text);
+        return trib_err_set(err, TRIB_E_DATA, "%s: %s is \"%s\", not a time such as 2024-05-14T11:14:20.608Z", where,
+                            name, text);
     }
     return 0;
 }
@@ -100,11 +103,13 @@ static bool plain_key(const char *key)
     }
 }
 
-static int reroot(const char *s3_key, const char *summary_key, const char *id, const char *where, char **ret, struct trib_err *err)
+static int reroot(const char *s3_key, const char *summary_key, const char *id, const char *where, char **ret,
+                  struct trib_err *err)
 {
     const char *tail = trib_export_tail(s3_key);
     if (tail == NULL || !plain_key(tail)) {
-        return trib_err_set(err, TRIB_E_DATA, "%s: dataFileS3Key \"%s\" names no file below AWSDynamoDB/", where, s3_key);
+        return trib_err_set(err, TRIB_E_DATA, "%s: dataFileS3Key \"%s\" names no file below AWSDynamoDB/", where,
+                            s3_key);
     }
     const char *own = trib_export_tail(summary_key);
     if (own != NULL) {
@@ -144,8 +149,8 @@ static int base64_md5(const char *text, unsigned char to[16])
     return 0;
 }
 
-static int parse_file(const json_t *o, const char *summary_key, const struct trib_manifest *m, const char *where, struct trib_manifest_file *ret,
-                      struct trib_err *err)
+static int parse_file(const json_t *o, const char *summary_key, const struct trib_manifest *m, const char *where,
+                      struct trib_manifest_file *ret, struct trib_err *err)
 {
     const char *key = text_at(o, "dataFileS3Key");
     const json_t *items = json_object_get(o, "itemCount");
@@ -157,7 +162,8 @@ static int parse_file(const json_t *o, const char *summary_key, const struct tri
     }
     struct trib_manifest_file f = {.items = json_integer_value(items)};
     if (base64_md5(text_at(o, "md5Checksum"), f.md5) != 0) {
-        return trib_err_set(err, TRIB_E_DATA, "%s: the entry of %s has no md5Checksum that is the base64 of an MD5", where, key);
+        return trib_err_set(err, TRIB_E_DATA, "%s: the entry of %s has no md5Checksum that is the base64 of an MD5",
+                            where, key);
     }
     TRIB_TRY(reroot(key, summary_key, m->id, where, &f.key, err));
     *ret = f;
@@ -165,7 +171,8 @@ static int parse_file(const json_t *o, const char *summary_key, const struct tri
 }
 
 /* One object after the other, on lines or not. */
-static int parse_files(struct trib_view text, const char *summary_key, const char *where, struct trib_manifest *m, struct trib_err *err)
+static int parse_files(struct trib_view text, const char *summary_key, const char *where, struct trib_manifest *m,
+                       struct trib_err *err)
 {
     size_t cap = 0;
     for (size_t at = 0;;) {
@@ -177,7 +184,8 @@ static int parse_files(struct trib_view text, const char *summary_key, const cha
         json_t *o = json_loadb(text.p + at, text.n - at, JSON_DISABLE_EOF_CHECK, &je);
         if (!json_is_object(o)) {
             json_decref(o);
-            return trib_err_set(err, TRIB_E_DATA, "%s: no JSON object at byte %zu (%s)", where, at, o == NULL ? je.text : "another value");
+            return trib_err_set(err, TRIB_E_DATA, "%s: no JSON object at byte %zu (%s)", where, at,
+                                o == NULL ? je.text : "another value");
         }
         at += (size_t)je.position;
         TRIB_GROW(m->files, cap, m->n_files + 1);
@@ -205,15 +213,18 @@ static int parse_summary(const json_t *o, const char *where, struct trib_manifes
     const char *arn = strstr(text_at(o, "tableArn"), ":table/");
     m->table = arn == NULL ? trib_strdup("") : trib_strndup(arn + 7, strcspn(arn + 7, "/"));
     if (strcmp(format, "ION") == 0) {
-        return trib_err_set(err, TRIB_E_UNSUPPORTED, "%s: the export's output format is ION; export again with DYNAMODB_JSON", where);
+        return trib_err_set(err, TRIB_E_UNSUPPORTED,
+                            "%s: the export's output format is ION; export again with DYNAMODB_JSON", where);
     }
     if (*format != '\0' && strcmp(format, "DYNAMODB_JSON") != 0) {
-        return trib_err_set(err, TRIB_E_UNSUPPORTED, "%s: unknown output format \"%s\"; export with DYNAMODB_JSON", where, format);
+        return trib_err_set(err, TRIB_E_UNSUPPORTED, "%s: unknown output format \"%s\"; export with DYNAMODB_JSON",
+                            where, format);
     }
     if (*type != '\0' && strcmp(type, "FULL_EXPORT") != 0 && strcmp(type, "INCREMENTAL_EXPORT") != 0) {
         return trib_err_set(err, TRIB_E_UNSUPPORTED, "%s: unknown export type \"%s\"", where, type);
     }
-    m->incremental = strcmp(type, "INCREMENTAL_EXPORT") == 0 || (*type == '\0' && json_object_get(o, "exportFromTime") != NULL);
+    m->incremental =
+        strcmp(type, "INCREMENTAL_EXPORT") == 0 || (*type == '\0' && json_object_get(o, "exportFromTime") != NULL);
     if (m->incremental) {
         TRIB_TRY(time_at(o, "exportFromTime", &m->from_us, where, err));
         return time_at(o, "exportToTime", &m->time_us, where, err);
@@ -221,11 +232,13 @@ static int parse_summary(const json_t *o, const char *where, struct trib_manifes
     return time_at(o, "exportTime", &m->time_us, where, err);
 }
 
-static int parse(const json_t *o, struct trib_view files, const char *summary_key, struct trib_manifest *m, struct trib_err *err)
+static int parse(const json_t *o, struct trib_view files, const char *summary_key, struct trib_manifest *m,
+                 struct trib_err *err)
 {
     TRIB_TRY(parse_summary(o, summary_key, m, err));
     const char *slash = strrchr(summary_key, '/');
-    TRIB_CLEANUP(trib_cleanup_free) char *files_key =
+    TRIB_CLEANUP(trib_cleanup_free)
+    char *files_key =
         trib_asprintf("%.*smanifest-files.json", slash == NULL ? 0 : (int)(slash - summary_key + 1), summary_key);
     TRIB_TRY(parse_files(files, summary_key, files_key, m, err));
     int64_t items = 0;
@@ -234,18 +247,22 @@ static int parse(const json_t *o, struct trib_view files, const char *summary_ke
     }
     const json_t *total = json_object_get(o, "itemCount");
     if (json_is_integer(total) && json_integer_value(total) != items) {
-        return trib_err_set(err, TRIB_E_DATA, "%s: itemCount is %lld, but the files of manifest-files.json have %lld together: a part of it is missing",
-                            summary_key, (long long)json_integer_value(total), (long long)items);
+        return trib_err_set(
+            err, TRIB_E_DATA,
+            "%s: itemCount is %lld, but the files of manifest-files.json have %lld together: a part of it is missing",
+            summary_key, (long long)json_integer_value(total), (long long)items);
     }
     return 0;
 }
 
-int trib_manifest_parse(struct trib_view summary, struct trib_view files, const char *summary_key, struct trib_manifest *ret, struct trib_err *err)
+int trib_manifest_parse(struct trib_view summary, struct trib_view files, const char *summary_key,
+                        struct trib_manifest *ret, struct trib_err *err)
 {
     json_error_t je;
     json_t *o = json_loadb(summary.p == NULL ? "" : summary.p, summary.n, 0, &je);
     if (!json_is_object(o)) {
-        int rc = trib_err_set(err, TRIB_E_DATA, "%s: no JSON object (line %d: %s)", summary_key, je.line, o == NULL ? je.text : "another value");
+        int rc = trib_err_set(err, TRIB_E_DATA, "%s: no JSON object (line %d: %s)", summary_key, je.line,
+                              o == NULL ? je.text : "another value");
         json_decref(o);
         return rc;
     }

@@ -21,10 +21,10 @@ struct trib_manifest_file {
 };
 struct trib_manifest {
     bool incremental;
-    char *id;             /* "01715685260608-c488b4e1" */
-    char *table;          /* DynamoDB table that was exported; "" when the manifest does not tell */
-    int64_t time_us;      /* full: exportTime, the moment that it shows; incremental: exportToTime */
-    int64_t from_us;      /* incremental: exportFromTime */
+    char *id;        /* "01715685260608-c488b4e1" */
+    char *table;     /* DynamoDB table that was exported; "" when the manifest does not tell */
+    int64_t time_us; /* full: exportTime, the moment that it shows; incremental: exportToTime */
+    int64_t from_us; /* incremental: exportFromTime */
     size_t n_files;
     struct trib_manifest_file *files;
 };
@@ -32,8 +32,8 @@ struct trib_manifest {
  * summary_key: where manifest-summary.json lies. UNSUPPORTED for output in Ion, by name. DATA with the place for anything that is no
  * manifest, for a file without checksum or count, for counts that do not add up, for keys that leave the export.
  */
-TRIB_CHECKED int trib_manifest_parse(struct trib_view summary, struct trib_view files, const char *summary_key, struct trib_manifest *ret,
-                                     struct trib_err *err);
+TRIB_CHECKED int trib_manifest_parse(struct trib_view summary, struct trib_view files, const char *summary_key,
+                                     struct trib_manifest *ret, struct trib_err *err);
 void trib_manifest_free(struct trib_manifest *m);
 
 /* "2024-05-14T11:14:20.608Z" → µs; false when it is no such time. */

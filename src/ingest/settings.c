@@ -24,16 +24,17 @@ static const char *numbers_text(enum trib_numbers n)
     return names[n];
 }
 
-static int check(const struct trib_ingest_opts *o, const struct trib_snapshot *s, const char *property, const char *setting, const char *wanted,
-                 struct trib_err *err)
+static int check(const struct trib_ingest_opts *o, const struct trib_snapshot *s, const char *property,
+                 const char *setting, const char *wanted, struct trib_err *err)
 {
     const char *stored = trib_snapshot_property(s, property);
     if (stored == NULL || strcmp(stored, wanted) == 0) {
         return 0;
     }
-    return trib_err_set(err, TRIB_E_CONFIG,
-                        "table %s: `%s` is %s in the config, but Bronze was made with %s; put it back, or start the table over with `tributary resync %s`",
-                        o->table, setting, wanted, stored, o->table);
+    return trib_err_set(
+        err, TRIB_E_CONFIG,
+        "table %s: `%s` is %s in the config, but Bronze was made with %s; put it back, or start the table over with `tributary resync %s`",
+        o->table, setting, wanted, stored, o->table);
 }
 
 int trib_settings_check(const struct trib_ingest_opts *o, const struct trib_snapshot *s, struct trib_err *err)
@@ -43,9 +44,10 @@ int trib_settings_check(const struct trib_ingest_opts *o, const struct trib_snap
     }
     const char *pipeline = trib_snapshot_property(s, "tributary.pipeline");
     if (pipeline != NULL && strcmp(pipeline, o->pipeline) != 0) {
-        return trib_err_set(err, TRIB_E_CONFIG,
-                            "table %s: Bronze belongs to the pipeline %s, the config's is %s; name the pipeline %s again, or let `lake` be another place",
-                            o->table, pipeline, o->pipeline, pipeline);
+        return trib_err_set(
+            err, TRIB_E_CONFIG,
+            "table %s: Bronze belongs to the pipeline %s, the config's is %s; name the pipeline %s again, or let `lake` be another place",
+            o->table, pipeline, o->pipeline, pipeline);
     }
     TRIB_CLEANUP(trib_cleanup_free) char *keys = keys_text(o);
     TRIB_TRY(check(o, s, "tributary.keys", "key", keys, err));
@@ -83,7 +85,8 @@ static void set_absent(struct trib_properties *p, const char *key, const char *v
 /* A column path as Delta's property wants it: names that are no plain identifiers in backticks. */
 static void add_name(struct trib_buf *to, const char *name)
 {
-    bool plain = name[strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_")] == '\0' && *name != '\0';
+    bool plain =
+        name[strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_")] == '\0' && *name != '\0';
     trib_buf_adds(to, plain ? "" : "`");
     for (const char *p = name; *p != '\0'; p++) {
         trib_buf_adds(to, *p == '`' ? "`" : "");
@@ -110,13 +113,14 @@ static char *stats_columns(const struct trib_ingest_opts *o, const struct trib_t
     return trib_buf_take(&b);
 }
 
-void trib_settings_properties(const struct trib_ingest_opts *o, const struct trib_snapshot *s, const struct trib_type *schema, const char *stream_kind,
-                              struct trib_properties *ret)
+void trib_settings_properties(const struct trib_ingest_opts *o, const struct trib_snapshot *s,
+                              const struct trib_type *schema, const char *stream_kind, struct trib_properties *ret)
 {
     struct trib_properties p = {0};
     for (size_t i = 0; s->version >= 0 && i < s->n_properties; i++) {
         TRIB_GROW(p.kv, p.cap, p.n + 1);
-        p.kv[p.n++] = (struct trib_kv){trib_strdup(s->properties[i].key), s->properties[i].value == NULL ? NULL : trib_strdup(s->properties[i].value)};
+        p.kv[p.n++] = (struct trib_kv){trib_strdup(s->properties[i].key),
+                                       s->properties[i].value == NULL ? NULL : trib_strdup(s->properties[i].value)};
     }
     TRIB_CLEANUP(trib_cleanup_free) char *keys = keys_text(o);
     TRIB_CLEANUP(trib_cleanup_free) char *stats = stats_columns(o, schema);

@@ -13,7 +13,8 @@
  *   tributary.stream_kind  streams or kinesis, once such records came
  * CONFIG with the remedy when what stands there differs from the config. What does not stand there (another writer made the table) passes.
  */
-TRIB_CHECKED int trib_settings_check(const struct trib_ingest_opts *o, const struct trib_snapshot *s, struct trib_err *err);
+TRIB_CHECKED int trib_settings_check(const struct trib_ingest_opts *o, const struct trib_snapshot *s,
+                                     struct trib_err *err);
 
 struct trib_properties {
     struct trib_kv *kv;
@@ -21,8 +22,8 @@ struct trib_properties {
     bool changed; /* differs from the snapshot's */
 };
 /* The snapshot's properties with ours set. stream_kind: NULL leaves it. schema: Bronze's, for the columns that have statistics. */
-void trib_settings_properties(const struct trib_ingest_opts *o, const struct trib_snapshot *s, const struct trib_type *schema, const char *stream_kind,
-                              struct trib_properties *ret);
+void trib_settings_properties(const struct trib_ingest_opts *o, const struct trib_snapshot *s,
+                              const struct trib_type *schema, const char *stream_kind, struct trib_properties *ret);
 void trib_properties_free(struct trib_properties *p);
 
 #endif

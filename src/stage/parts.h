@@ -11,18 +11,18 @@
 #include <stdint.h>
 
 enum {
-    TRIB_PART_GROUP_ROWS = 122880,          /* at most, in a row group */
-    TRIB_PART_GROUP_BYTES = 48 << 20,       /* aimed at: of the text; columns are about half of it */
-    TRIB_PART_GROUP_MAX_BYTES = 96 << 20,   /* then the file ends */
-    TRIB_PART_FILE_MAX_BYTES = 1 << 30,     /* decoded bytes in one file */
-    TRIB_PART_CHUNK_BYTES = 4 << 20,        /* a chunk is handed on when its strings reach this */
+    TRIB_PART_GROUP_ROWS = 122880,        /* at most, in a row group */
+    TRIB_PART_GROUP_BYTES = 48 << 20,     /* aimed at: of the text; columns are about half of it */
+    TRIB_PART_GROUP_MAX_BYTES = 96 << 20, /* then the file ends */
+    TRIB_PART_FILE_MAX_BYTES = 1 << 30,   /* decoded bytes in one file */
+    TRIB_PART_CHUNK_BYTES = 4 << 20,      /* a chunk is handed on when its strings reach this */
 };
 
 struct trib_parts {
-    size_t group_rows;              /* for trib_parquet_opts.row_group_rows */
-    size_t rows;                    /* in the current row group */
+    size_t group_rows; /* for trib_parquet_opts.row_group_rows */
+    size_t rows;       /* in the current row group */
     uint64_t group_bytes, file_bytes;
-    uint64_t width;                 /* newest estimate of a row's bytes */
+    uint64_t width; /* newest estimate of a row's bytes */
 };
 /* Begins a file. width: bytes of a row, an estimate; 0: keep what was learnt from the file before. */
 static inline void trib_parts_begin(struct trib_parts *p, uint64_t width)

@@ -8,7 +8,8 @@
 
 static bool safe_char(char c)
 {
-    return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' || c == '.' || c == '-';
+    return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' || c == '.' ||
+           c == '-';
 }
 
 /* A path component from data. DynamoDB's table names pass unchanged; anything that a store, a glob or a shell could read
@@ -51,10 +52,14 @@ char *trib_path_landing(const char *table) { return path_of("raw/dynamodb", tabl
 
 struct trib_delta trib_env_delta(const struct trib_env *env, struct trib_conn *conn, char *path)
 {
-    return (struct trib_delta){.store = env->lake, .path = path, .conn = conn, .clock = env->clock, .rng = env->rng, .scratch = env->scratch};
+    return (struct trib_delta){
+        .store = env->lake, .path = path, .conn = conn, .clock = env->clock, .rng = env->rng, .scratch = env->scratch};
 }
 
-char *trib_app_bronze(const char *pipeline, const char *table) { return trib_asprintf("tributary.%s.%s", pipeline, table); }
+char *trib_app_bronze(const char *pipeline, const char *table)
+{
+    return trib_asprintf("tributary.%s.%s", pipeline, table);
+}
 
 char *trib_app_silver(const char *pipeline, const char *domain, const char *table)
 {
@@ -79,7 +84,16 @@ void trib_utc_date(int64_t us, char to[11])
     unsigned day = (unsigned)(doy - (153 * mp + 2) / 5 + 1) % 100;
     unsigned month = (unsigned)(mp < 10 ? mp + 3 : mp - 9) % 100;
     unsigned year = (unsigned)(yoe + era * 400 + (month <= 2)) % 10000;
-    char text[16] = {(char)('0' + year / 1000), (char)('0' + year / 100 % 10), (char)('0' + year / 10 % 10), (char)('0' + year % 10), '-',
-                     (char)('0' + month / 10), (char)('0' + month % 10), '-', (char)('0' + day / 10), (char)('0' + day % 10), '\0'};
+    char text[16] = {(char)('0' + year / 1000),
+                     (char)('0' + year / 100 % 10),
+                     (char)('0' + year / 10 % 10),
+                     (char)('0' + year % 10),
+                     '-',
+                     (char)('0' + month / 10),
+                     (char)('0' + month % 10),
+                     '-',
+                     (char)('0' + day / 10),
+                     (char)('0' + day % 10),
+                     '\0'};
     memcpy(to, text, 11);
 }

@@ -21,15 +21,15 @@
 enum { MAX_ATTEMPTS = 16 };
 
 struct columns { /* places in the file's schema; -1: not there */
-    int op, record, old_record, origin, event_id, sequence, event_ts, ttl, ingest_file, ingest_ts, rescued, rescued_old, reason, expectation,
-        offset, raw, quarantined;
+    int op, record, old_record, origin, event_id, sequence, event_ts, ttl, ingest_file, ingest_ts, rescued, rescued_old,
+        reason, expectation, offset, raw, quarantined;
 };
 
 struct writer {
     const struct trib_quarantine_opts *o;
     struct trib_spool *const *spools;
     size_t n_spools, at;
-    bool more;                /* the spools are not exhausted */
+    bool more; /* the spools are not exhausted */
     int64_t now_us;
     const struct trib_type *item;
     struct trib_decoder *decoder;
@@ -53,11 +53,23 @@ static int column(const struct trib_type *t, const char *name)
 static struct columns columns_of(const struct trib_type *t)
 {
     return (struct columns){
-        .op = column(t, "op"), .record = column(t, "record"), .old_record = column(t, "old_record"), .origin = column(t, "_origin"),
-        .event_id = column(t, "_event_id"), .sequence = column(t, "_sequence"), .event_ts = column(t, "_event_ts"), .ttl = column(t, "_ttl"),
-        .ingest_file = column(t, "_ingest_file"), .ingest_ts = column(t, "_ingest_ts"), .rescued = column(t, "_rescued_data"),
-        .rescued_old = column(t, "_rescued_old_data"), .reason = column(t, "_reason"), .expectation = column(t, "_expectation"),
-        .offset = column(t, "_offset"), .raw = column(t, "_raw"), .quarantined = column(t, "_quarantined_ts"),
+        .op = column(t, "op"),
+        .record = column(t, "record"),
+        .old_record = column(t, "old_record"),
+        .origin = column(t, "_origin"),
+        .event_id = column(t, "_event_id"),
+        .sequence = column(t, "_sequence"),
+        .event_ts = column(t, "_event_ts"),
+        .ttl = column(t, "_ttl"),
+        .ingest_file = column(t, "_ingest_file"),
+        .ingest_ts = column(t, "_ingest_ts"),
+        .rescued = column(t, "_rescued_data"),
+        .rescued_old = column(t, "_rescued_old_data"),
+        .reason = column(t, "_reason"),
+        .expectation = column(t, "_expectation"),
+        .offset = column(t, "_offset"),
+        .raw = column(t, "_raw"),
+        .quarantined = column(t, "_quarantined_ts"),
     };
 }
 
@@ -93,7 +105,8 @@ static void put_i64(struct trib_vec *v, uint64_t row, int64_t value, bool null)
 }
 
 /* An image that cannot be decoded is null: the raw bytes and the reason tell about it. */
-static int put_image(struct writer *w, struct trib_chunk *chunk, uint64_t row, int place, int rescued_place, struct trib_view json, unsigned flags)
+static int put_image(struct writer *w, struct trib_chunk *chunk, uint64_t row, int place, int rescued_place,
+                     struct trib_view json, unsigned flags)
 {
     if (place < 0) {
         return 0;
@@ -102,7 +115,8 @@ static int put_image(struct writer *w, struct trib_chunk *chunk, uint64_t row, i
     struct trib_item_result result;
     struct trib_err ignored;
     trib_buf_clear(&w->rescued);
-    bool null = json.n == 0 || trib_decode_item(w->decoder, json, flags, v->children, row, &chunk->arena, &w->rescued, &result, &ignored) != 0;
+    bool null = json.n == 0 || trib_decode_item(w->decoder, json, flags, v->children, row, &chunk->arena, &w->rescued,
+                                                &result, &ignored) != 0;
     if (null) {
         trib_decode_null(w->decoder, v->children, row);
         trib_vec_null(v, row);
@@ -171,7 +185,8 @@ static int fill(void *ctx, struct trib_chunk *chunk, struct trib_err *err)
 }
 
 /* What stands there for the files at hand. */
-static int load_present(struct writer *w, const struct trib_delta *t, const struct trib_snapshot *s, struct trib_err *err)
+static int load_present(struct writer *w, const struct trib_delta *t, const struct trib_snapshot *s,
+                        struct trib_err *err)
 {
     trib_hmap_free(&w->present);
     if (s->version < 0 || s->n_adds == 0) {
@@ -233,8 +248,8 @@ static void added_free(struct added *a)
 }
 
 /* Writes the spools as Parquet files and moves them into the table. */
-static int write_files(struct writer *w, const struct trib_env *env, const struct trib_delta *t, const struct trib_type *schema, struct added *ret,
-                       struct trib_err *err)
+static int write_files(struct writer *w, const struct trib_env *env, const struct trib_delta *t,
+                       const struct trib_type *schema, struct added *ret, struct trib_err *err)
 {
     struct trib_type row;
     trib_type_copy(&row, schema);
@@ -256,7 +271,8 @@ static int write_files(struct writer *w, const struct trib_env *env, const struc
     w->parts.width = bytes / (rows > 0 ? rows : 1) + 1;
     while (rc == 0 && w->more) {
         trib_parts_begin(&w->parts, 0);
-        const struct trib_parquet_opts po = {.compression = TRIB_ZSTD, .row_group_rows = w->parts.group_rows, .stats = stats, .n_stats = 4};
+        const struct trib_parquet_opts po = {
+            .compression = TRIB_ZSTD, .row_group_rows = w->parts.group_rows, .stats = stats, .n_stats = 4};
         trib_rng_uuid(env->rng, uuid);
         TRIB_CLEANUP(trib_cleanup_free) char *path = trib_asprintf("%s/quarantine-%s.parquet", env->scratch, uuid);
         struct trib_parquet_file file = {0};
@@ -281,8 +297,8 @@ static void move_last(struct trib_type *t, const char *name)
 }
 
 /* The table's schema grown by the item's; the item schema of the result in w->item [borrow from *ret_schema]. */
-static int schema_for(struct writer *w, const struct trib_snapshot *s, const struct trib_schema_opts *so, const struct trib_type *item, bool with_old,
-                      struct trib_type *ret_schema, struct trib_err *err)
+static int schema_for(struct writer *w, const struct trib_snapshot *s, const struct trib_schema_opts *so,
+                      const struct trib_type *item, bool with_old, struct trib_type *ret_schema, struct trib_err *err)
 {
     const struct trib_type none = trib_type_simple(TRIB_T_STRUCT);
     const struct trib_type *current = s->version < 0 ? NULL : trib_bronze_item(&s->schema);
@@ -303,24 +319,38 @@ static int schema_for(struct writer *w, const struct trib_snapshot *s, const str
     return 0;
 }
 
-static int commit(const struct trib_env *env, const struct trib_delta *t, const struct trib_quarantine_opts *o, const struct trib_snapshot *s,
-                  const struct trib_type *schema, const struct added *files, int64_t rows, struct trib_err *err)
+static int commit(const struct trib_env *env, const struct trib_delta *t, const struct trib_quarantine_opts *o,
+                  const struct trib_snapshot *s, const struct trib_type *schema, const struct added *files,
+                  int64_t rows, struct trib_err *err)
 {
     (void)env;
     TRIB_CLEANUP(trib_cleanup_free) char *app = trib_app_bronze(o->pipeline, o->table);
     TRIB_CLEANUP(trib_cleanup_free) char *count = trib_asprintf("%lld", (long long)rows);
     const struct trib_txn txn = {.app_id = app, .version = s->version + 1, .last_updated_ms = -1};
     const char *const partition[] = {"ingest_date"};
-    const struct trib_kv fresh_properties[] = {{(char *)"delta.dataSkippingStatsColumns", (char *)"_ingest_file,_offset,_ingest_ts,_quarantined_ts"},
-                                               {(char *)"tributary.pipeline", (char *)o->pipeline},
-                                               {(char *)"tributary.table", (char *)o->table}};
+    const struct trib_kv fresh_properties[] = {
+        {(char *)"delta.dataSkippingStatsColumns", (char *)"_ingest_file,_offset,_ingest_ts,_quarantined_ts"},
+        {(char *)"tributary.pipeline", (char *)o->pipeline},
+        {(char *)"tributary.table", (char *)o->table}};
     const struct trib_protocol protocol = {.reader = 1, .writer = 2};
-    const struct trib_kv params[] = {{(char *)"mode", (char *)"Append"}, {(char *)"partitionBy", (char *)"[\"ingest_date\"]"}};
+    const struct trib_kv params[] = {{(char *)"mode", (char *)"Append"},
+                                     {(char *)"partitionBy", (char *)"[\"ingest_date\"]"}};
     const struct trib_kv metrics[] = {{(char *)"numOutputRows", count}};
     struct trib_commit c = {
-        .read_version = s->version, .operation = "WRITE", .params = params, .n_params = 2, .metrics = metrics, .n_metrics = 1,
-        .blind_append = true, .txn = &txn, .n_txn = 1, .adds = files->adds, .n_adds = files->n, .schema = schema,
-        .partition_columns = partition, .n_partition_columns = 1,
+        .read_version = s->version,
+        .operation = "WRITE",
+        .params = params,
+        .n_params = 2,
+        .metrics = metrics,
+        .n_metrics = 1,
+        .blind_append = true,
+        .txn = &txn,
+        .n_txn = 1,
+        .adds = files->adds,
+        .n_adds = files->n,
+        .schema = schema,
+        .partition_columns = partition,
+        .n_partition_columns = 1,
     };
     if (s->version < 0) {
         c.new_metadata = true;
@@ -335,8 +365,8 @@ static int commit(const struct trib_env *env, const struct trib_delta *t, const 
     return trib_delta_commit(t, s, &c, err);
 }
 
-static int attempt(struct writer *w, const struct trib_env *env, const struct trib_delta *t, struct trib_snapshot *s, const struct trib_schema_opts *so,
-                   const struct trib_type *item, bool with_old, struct trib_err *err)
+static int attempt(struct writer *w, const struct trib_env *env, const struct trib_delta *t, struct trib_snapshot *s,
+                   const struct trib_schema_opts *so, const struct trib_type *item, bool with_old, struct trib_err *err)
 {
     struct trib_type schema, file_schema;
     TRIB_TRY(schema_for(w, s, so, item, with_old, &schema, err));
@@ -367,7 +397,8 @@ static int attempt(struct writer *w, const struct trib_env *env, const struct tr
 }
 
 /* Bronze's item schema as it is now, or no fields. */
-static int bronze_item(const struct trib_env *env, struct trib_conn *conn, const char *table, struct trib_type *ret, struct trib_err *err)
+static int bronze_item(const struct trib_env *env, struct trib_conn *conn, const char *table, struct trib_type *ret,
+                       struct trib_err *err)
 {
     struct trib_delta t = trib_env_delta(env, conn, trib_path_bronze(table));
     struct trib_snapshot s = {.version = -1};
@@ -382,8 +413,8 @@ static int bronze_item(const struct trib_env *env, struct trib_conn *conn, const
     return rc;
 }
 
-static int commit_with(struct writer *w, const struct trib_env *env, struct trib_conn *conn, const struct trib_type *item, bool with_old,
-                       struct trib_err *err)
+static int commit_with(struct writer *w, const struct trib_env *env, struct trib_conn *conn,
+                       const struct trib_type *item, bool with_old, struct trib_err *err)
 {
     struct trib_schema_opts so = w->o->schema != NULL ? *w->o->schema : (struct trib_schema_opts){.infer = true};
     so.n_keys = 0;
@@ -402,7 +433,8 @@ static int commit_with(struct writer *w, const struct trib_env *env, struct trib
             break;
         }
         if (n == MAX_ATTEMPTS) {
-            rc = trib_err_set(err, TRIB_E_AGAIN, "quarantine of table %s: another writer was first %d times; run again", w->o->table, n);
+            rc = trib_err_set(err, TRIB_E_AGAIN, "quarantine of table %s: another writer was first %d times; run again",
+                              w->o->table, n);
             break;
         }
         rc = trib_delta_refresh(&t, &s, err);
@@ -420,8 +452,9 @@ static int commit_with(struct writer *w, const struct trib_env *env, struct trib
     return rc;
 }
 
-int trib_quarantine_commit_spools(const struct trib_env *env, const struct trib_quarantine_opts *o, struct trib_spool *const *spools, size_t n,
-                                  int64_t now_us, int64_t *ret_committed, struct trib_err *err)
+int trib_quarantine_commit_spools(const struct trib_env *env, const struct trib_quarantine_opts *o,
+                                  struct trib_spool *const *spools, size_t n, int64_t now_us, int64_t *ret_committed,
+                                  struct trib_err *err)
 {
     size_t rows = 0;
     bool with_old = false;
@@ -459,8 +492,9 @@ int trib_quarantine_commit_spools(const struct trib_env *env, const struct trib_
     return rc;
 }
 
-int trib_quarantine_commit(const struct trib_env *env, const char *pipeline, const char *table, const struct trib_quarantine_row *rows, size_t n,
-                           int64_t now_us, int64_t *ret_committed, struct trib_err *err)
+int trib_quarantine_commit(const struct trib_env *env, const char *pipeline, const char *table,
+                           const struct trib_quarantine_row *rows, size_t n, int64_t now_us, int64_t *ret_committed,
+                           struct trib_err *err)
 {
     struct trib_spool *spool = trib_spool_new(env->scratch);
     int rc = 0;

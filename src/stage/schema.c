@@ -3,7 +3,10 @@
  */
 #include "stage/stage.h"
 
-static void add(struct trib_type *t, const char *name, enum trib_type_id id) { trib_type_add(t, name, trib_type_simple(id)); }
+static void add(struct trib_type *t, const char *name, enum trib_type_id id)
+{
+    trib_type_add(t, name, trib_type_simple(id));
+}
 
 static void add_item(struct trib_type *t, const char *name, const struct trib_type *item)
 {
@@ -80,7 +83,8 @@ bool trib_type_fits(const struct trib_type *file, const struct trib_type *table)
         return false;
     }
     for (size_t i = 0; i < file->n_fields; i++) {
-        const struct trib_field *t = file->id == TRIB_T_STRUCT ? trib_type_find(table, file->fields[i].name) : &table->fields[i];
+        const struct trib_field *t =
+            file->id == TRIB_T_STRUCT ? trib_type_find(table, file->fields[i].name) : &table->fields[i];
         if (t == NULL || !trib_type_fits(&file->fields[i].type, &t->type)) {
             return false;
         }

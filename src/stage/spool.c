@@ -112,14 +112,16 @@ int trib_spool_add(struct trib_spool *s, const struct trib_quarantine_row *row, 
         TRIB_TRY(open_scratch(s, err));
     }
     struct trib_view texts[N_TEXTS] = {
-        text_or_null(row->file),   text_or_null(row->reason),   text_or_null(row->expectation), row->raw,         text_or_null(row->op),
-        text_or_null(row->origin), text_or_null(row->event_id), text_or_null(row->sequence),    row->item_json,
+        text_or_null(row->file), text_or_null(row->reason), text_or_null(row->expectation), row->raw,
+        text_or_null(row->op),   text_or_null(row->origin), text_or_null(row->event_id),    text_or_null(row->sequence),
+        row->item_json,
     };
     struct trib_view old = row->old_json;
     if (texts[3].n > RAW_MAX) {
         texts[3].n = RAW_MAX;
     }
-    struct record_head head = {.offset = row->offset, .event_ts_us = row->event_ts_us, .base64_twice = row->base64_twice};
+    struct record_head head = {
+        .offset = row->offset, .event_ts_us = row->event_ts_us, .base64_twice = row->base64_twice};
     uint64_t bytes = sizeof head + sizeof(uint32_t) + old.n;
     for (size_t i = 0; i < N_TEXTS; i++) {
         head.lengths[i] = texts[i].p == NULL ? NO_TEXT : (uint32_t)texts[i].n;
@@ -170,7 +172,8 @@ static int read_exact(struct trib_spool *s, void *to, size_t n, struct trib_err 
     return 0;
 }
 
-int trib_spool_next(struct trib_spool *s, struct trib_arena *arena, struct trib_quarantine_row *ret, bool *ret_more, struct trib_err *err)
+int trib_spool_next(struct trib_spool *s, struct trib_arena *arena, struct trib_quarantine_row *ret, bool *ret_more,
+                    struct trib_err *err)
 {
     struct record_head head;
     uint32_t old_n;
@@ -195,9 +198,19 @@ int trib_spool_next(struct trib_spool *s, struct trib_arena *arena, struct trib_
     char *old = trib_arena_alloc(arena, (size_t)old_n + 1);
     TRIB_TRY(read_exact(s, old, old_n, err));
     *ret = (struct trib_quarantine_row){
-        .file = texts[0].p,   .offset = head.offset,  .reason = texts[1].p,   .expectation = texts[2].p,          .raw = texts[3],
-        .op = texts[4].p,     .origin = texts[5].p,   .event_id = texts[6].p, .sequence = texts[7].p,             .event_ts_us = head.event_ts_us,
-        .item_json = texts[8], .old_json = {old, old_n}, .base64_twice = head.base64_twice != 0,
+        .file = texts[0].p,
+        .offset = head.offset,
+        .reason = texts[1].p,
+        .expectation = texts[2].p,
+        .raw = texts[3],
+        .op = texts[4].p,
+        .origin = texts[5].p,
+        .event_id = texts[6].p,
+        .sequence = texts[7].p,
+        .event_ts_us = head.event_ts_us,
+        .item_json = texts[8],
+        .old_json = {old, old_n},
+        .base64_twice = head.base64_twice != 0,
     };
     *ret_more = true;
     return 0;

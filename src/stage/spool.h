@@ -11,6 +11,7 @@ bool trib_spool_has_old(const struct trib_spool *s);
 void trib_spool_files(const struct trib_spool *s, struct trib_hmap *to, const char **io_min, const char **io_max);
 TRIB_CHECKED int trib_spool_rewind(struct trib_spool *s, struct trib_err *err);
 /* The next row; its texts live in the arena. *ret_more is false at the end. */
-TRIB_CHECKED int trib_spool_next(struct trib_spool *s, struct trib_arena *arena, struct trib_quarantine_row *ret, bool *ret_more, struct trib_err *err);
+TRIB_CHECKED int trib_spool_next(struct trib_spool *s, struct trib_arena *arena, struct trib_quarantine_row *ret,
+                                 bool *ret_more, struct trib_err *err);
 
 #endif

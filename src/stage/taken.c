@@ -52,7 +52,10 @@ void trib_taken_free(struct trib_taken *t)
     }
 }
 
-bool trib_taken_has(const struct trib_taken *t, struct trib_view name) { return trib_hmap_get(&t->names, trib_hkey_of(name)) != NULL; }
+bool trib_taken_has(const struct trib_taken *t, struct trib_view name)
+{
+    return trib_hmap_get(&t->names, trib_hkey_of(name)) != NULL;
+}
 
 bool trib_taken_changed(struct trib_taken *t, struct trib_view name, int64_t size, int64_t mtime_us)
 {
@@ -68,12 +71,15 @@ bool trib_taken_changed(struct trib_taken *t, struct trib_view name, int64_t siz
 }
 
 size_t trib_taken_count(const struct trib_taken *t) { return t->names.n; }
-void trib_taken_add(struct trib_taken *t, struct trib_view name) { trib_hmap_put(&t->names, trib_hkey_of(name), 0, NULL); }
+void trib_taken_add(struct trib_taken *t, struct trib_view name)
+{
+    trib_hmap_put(&t->names, trib_hkey_of(name), 0, NULL);
+}
 void trib_taken_covers(struct trib_taken *t, int64_t bronze_version) { t->bronze_version = bronze_version; }
 
 /* Adds the distinct names in these files; reads one column. */
-static int read_names(struct trib_hmap *to, const struct trib_delta *d, const struct trib_snapshot *s, const struct trib_add *adds, size_t n,
-                      struct trib_err *err)
+static int read_names(struct trib_hmap *to, const struct trib_delta *d, const struct trib_snapshot *s,
+                      const struct trib_add *adds, size_t n, struct trib_err *err)
 {
     if (n == 0) {
         return 0;
@@ -116,7 +122,8 @@ static void free_adds(struct trib_add *adds, size_t n)
 }
 
 /* What commits after `from` added; the whole snapshot when the log does not reach back that far. */
-static int read_news(struct trib_hmap *to, const struct trib_delta *d, const struct trib_snapshot *s, int64_t from, struct trib_err *err)
+static int read_news(struct trib_hmap *to, const struct trib_delta *d, const struct trib_snapshot *s, int64_t from,
+                     struct trib_err *err)
 {
     if (from >= 0) {
         struct trib_add *adds = NULL;
@@ -154,7 +161,8 @@ static int refresh_files(struct trib_taken *t, struct trib_conn *conn, struct tr
     return rc;
 }
 
-int trib_taken_refresh(struct trib_taken *t, struct trib_conn *conn, const struct trib_snapshot *bronze, struct trib_err *err)
+int trib_taken_refresh(struct trib_taken *t, struct trib_conn *conn, const struct trib_snapshot *bronze,
+                       struct trib_err *err)
 {
     bool other = t->bronze_id != NULL && bronze->table_id != NULL && strcmp(t->bronze_id, bronze->table_id) != 0;
     if (other || bronze->version < t->bronze_version) {
@@ -200,8 +208,8 @@ static int fill_names(void *ctx, struct trib_chunk *chunk, struct trib_err *err)
     return 0;
 }
 
-static int commit_names(const struct trib_env *env, const struct trib_delta *d, const struct trib_snapshot *s, const char *pipeline, const char *table,
-                        struct names_writer *w, struct trib_err *err)
+static int commit_names(const struct trib_env *env, const struct trib_delta *d, const struct trib_snapshot *s,
+                        const char *pipeline, const char *table, struct names_writer *w, struct trib_err *err)
 {
     struct trib_type schema = trib_type_simple(TRIB_T_STRUCT);
     trib_type_add(&schema, "_ingest_file", trib_type_simple(TRIB_T_STRING));
@@ -222,11 +230,23 @@ static int commit_names(const struct trib_env *env, const struct trib_delta *d, 
             const struct trib_txn txn = {.app_id = app, .version = s->version + 1, .last_updated_ms = -1};
             const struct trib_protocol protocol = {.reader = 1, .writer = 2};
             const struct trib_kv params[] = {{(char *)"mode", (char *)"Append"}};
-            const struct trib_kv properties[] = {{(char *)"delta.appendOnly", (char *)"true"}, {(char *)"tributary.pipeline", (char *)pipeline}};
+            const struct trib_kv properties[] = {{(char *)"delta.appendOnly", (char *)"true"},
+                                                 {(char *)"tributary.pipeline", (char *)pipeline}};
             const struct trib_commit c = {
-                .read_version = s->version, .operation = "WRITE", .params = params, .n_params = 1, .blind_append = true, .txn = &txn, .n_txn = 1,
-                .new_metadata = s->version < 0, .schema = &schema, .properties = properties, .n_properties = 2,
-                .protocol = s->version < 0 ? &protocol : NULL, .adds = &add, .n_adds = 1,
+                .read_version = s->version,
+                .operation = "WRITE",
+                .params = params,
+                .n_params = 1,
+                .blind_append = true,
+                .txn = &txn,
+                .n_txn = 1,
+                .new_metadata = s->version < 0,
+                .schema = &schema,
+                .properties = properties,
+                .n_properties = 2,
+                .protocol = s->version < 0 ? &protocol : NULL,
+                .adds = &add,
+                .n_adds = 1,
             };
             rc = trib_delta_commit(d, s, &c, err);
             if (rc != 0 && !(err != NULL && err->ambiguous)) {
@@ -240,8 +260,9 @@ static int commit_names(const struct trib_env *env, const struct trib_delta *d, 
     return rc;
 }
 
-int trib_files_commit(const struct trib_env *env, struct trib_conn *conn, const char *pipeline, const char *table, const char *const *names,
-                      const char *const *reasons, size_t n, int64_t now_us, struct trib_err *err)
+int trib_files_commit(const struct trib_env *env, struct trib_conn *conn, const char *pipeline, const char *table,
+                      const char *const *names, const char *const *reasons, size_t n, int64_t now_us,
+                      struct trib_err *err)
 {
     if (n == 0) {
         return 0;
@@ -264,8 +285,9 @@ int trib_files_commit(const struct trib_env *env, struct trib_conn *conn, const 
         if (rc != TRIB_E_CONFLICT) {
             break;
         }
-        rc = attempt == MAX_ATTEMPTS ? trib_err_set(err, TRIB_E_AGAIN, "another writer was first %d times; run again", attempt)
-                                     : trib_delta_refresh(&d, &s, err);
+        rc = attempt == MAX_ATTEMPTS
+                 ? trib_err_set(err, TRIB_E_AGAIN, "another writer was first %d times; run again", attempt)
+                 : trib_delta_refresh(&d, &s, err);
     }
     if (rc == 0) {
         struct trib_err later;

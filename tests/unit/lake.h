@@ -86,8 +86,16 @@ static inline struct lake *lake_open(void)
     l->now_us = NOW;
     l->clock = (struct trib_clock){lake_now, l};
     l->log = (struct trib_log){lake_log, l, TRIB_LOG_DEBUG};
-    l->env = (struct trib_env){.fs = &trib_fs_real, .lake = l->store, .clock = &l->clock, .rng = &l->rng, .log = &l->log, .scratch = l->scratch,
-                               .workers = 2, .memory_bytes = (uint64_t)256 << 20, .stop_asked = lake_stop, .stop_ctx = l};
+    l->env = (struct trib_env){.fs = &trib_fs_real,
+                               .lake = l->store,
+                               .clock = &l->clock,
+                               .rng = &l->rng,
+                               .log = &l->log,
+                               .scratch = l->scratch,
+                               .workers = 2,
+                               .memory_bytes = (uint64_t)256 << 20,
+                               .stop_asked = lake_stop,
+                               .stop_ctx = l};
     lake_engine(l);
     return l;
 }
@@ -112,7 +120,10 @@ static inline void put_bytes(struct lake *l, const char *key, const char *p, siz
     ok(trib_store_put(l->source, key, (struct trib_view){p, n}, true, &err), &err);
 }
 
-static inline void put_text(struct lake *l, const char *key, const char *text) { put_bytes(l, key, text, strlen(text)); }
+static inline void put_text(struct lake *l, const char *key, const char *text)
+{
+    put_bytes(l, key, text, strlen(text));
+}
 
 static inline void gzip_text(struct trib_buf *to, const char *text, size_t n)
 {
@@ -153,7 +164,8 @@ struct export_file {
     int items;
     bool wrong_md5, absent;
 };
-static inline void put_export(struct lake *l, const char *root, const char *id, const char *table, bool full, const struct export_file *files, size_t n)
+static inline void put_export(struct lake *l, const char *root, const char *id, const char *table, bool full,
+                              const struct export_file *files, size_t n)
 {
     struct trib_buf list;
     trib_buf_init(&list, 1 << 20);
@@ -162,7 +174,8 @@ static inline void put_export(struct lake *l, const char *root, const char *id, 
         struct trib_buf gz;
         unsigned char md5[16];
         char text[32];
-        char *tail = full ? trib_asprintf("AWSDynamoDB/%s/data/%s", id, files[i].name) : trib_asprintf("AWSDynamoDB/data/%s", files[i].name);
+        char *tail = full ? trib_asprintf("AWSDynamoDB/%s/data/%s", id, files[i].name)
+                          : trib_asprintf("AWSDynamoDB/data/%s", files[i].name);
         char *key = trib_asprintf("%s%s", root, tail);
         gzip_text(&gz, files[i].text, strlen(files[i].text));
         (void)EVP_Digest(gz.p, gz.n, md5, NULL, EVP_md5(), NULL);
@@ -171,7 +184,9 @@ static inline void put_export(struct lake *l, const char *root, const char *id, 
         if (!files[i].absent) {
             put_bytes(l, key, gz.p, gz.n);
         }
-        trib_buf_addf(&list, "{\"itemCount\":%d,\"md5Checksum\":\"%s\",\"etag\":\"e-1\",\"dataFileS3Key\":\"bucketprefix/%s\"}\n", files[i].items, text, tail);
+        trib_buf_addf(
+            &list, "{\"itemCount\":%d,\"md5Checksum\":\"%s\",\"etag\":\"e-1\",\"dataFileS3Key\":\"bucketprefix/%s\"}\n",
+            files[i].items, text, tail);
         total += files[i].items;
         trib_buf_free(&gz);
         free(key);
@@ -181,10 +196,13 @@ static inline void put_export(struct lake *l, const char *root, const char *id, 
     put_bytes(l, key, list.n == 0 ? "" : list.p, list.n);
     free(key);
     key = trib_asprintf("%sAWSDynamoDB/%s/manifest-summary.json", root, id);
-    char *summary = trib_asprintf("{\"tableArn\":\"arn:aws:dynamodb:eu-west-1:1:table/%s\",\"manifestFilesS3Key\":\"bucketprefix/AWSDynamoDB/%s/manifest-files.json\","
-                                  "\"itemCount\":%d,\"outputFormat\":\"DYNAMODB_JSON\",%s}",
-                                  table, id, total, full ? "\"exportTime\":\"2026-01-01T00:00:00.000Z\"" :
-                                  "\"exportType\":\"INCREMENTAL_EXPORT\",\"exportFromTime\":\"2026-01-01T00:00:00.000Z\",\"exportToTime\":\"2026-01-01T01:00:00.000Z\"");
+    char *summary = trib_asprintf(
+        "{\"tableArn\":\"arn:aws:dynamodb:eu-west-1:1:table/%s\",\"manifestFilesS3Key\":\"bucketprefix/AWSDynamoDB/%s/manifest-files.json\","
+        "\"itemCount\":%d,\"outputFormat\":\"DYNAMODB_JSON\",%s}",
+        table, id, total,
+        full
+            ? "\"exportTime\":\"2026-01-01T00:00:00.000Z\""
+            : "\"exportType\":\"INCREMENTAL_EXPORT\",\"exportFromTime\":\"2026-01-01T00:00:00.000Z\",\"exportToTime\":\"2026-01-01T01:00:00.000Z\"");
     put_text(l, key, summary);
     free(summary);
     free(key);

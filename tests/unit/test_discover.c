@@ -66,8 +66,19 @@ static void fails(struct trib_discover *d, struct trib_taken *t, const char *cod
 static void plain(void **state)
 {
     struct lake *l = *state;
-    static const char *const files[] = {"b.json", "a.json", "2026/01/02/03/x.gz", "2026/01/02/03/bucket=07/y", "a b/\xc3\xa4.json", "_tmp.json", ".hidden", "x/_part/z.json",
-                                        "x/.tmp/z.json", "processing-failed/2026/f", "x/processing-failed/f", "format-conversion-failed/f", "y/processing-failed"};
+    static const char *const files[] = {"b.json",
+                                        "a.json",
+                                        "2026/01/02/03/x.gz",
+                                        "2026/01/02/03/bucket=07/y",
+                                        "a b/\xc3\xa4.json",
+                                        "_tmp.json",
+                                        ".hidden",
+                                        "x/_part/z.json",
+                                        "x/.tmp/z.json",
+                                        "processing-failed/2026/f",
+                                        "x/processing-failed/f",
+                                        "format-conversion-failed/f",
+                                        "y/processing-failed"};
     for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
         put_text(l, files[i], "{}");
     }
@@ -138,8 +149,10 @@ static void nothing(void **state)
 static void exports(void **state)
 {
     struct lake *l = *state;
-    const struct export_file one[] = {{.name = "b.json.gz", .text = ITEM, .items = 1}, {.name = "a.json.gz", .text = "", .items = 0}};
-    const struct export_file two[] = {{.name = "w1.json.gz", .text = ITEM, .items = 1}}, three[] = {{.name = "w2.json.gz", .text = ITEM, .items = 1}};
+    const struct export_file one[] = {{.name = "b.json.gz", .text = ITEM, .items = 1},
+                                      {.name = "a.json.gz", .text = "", .items = 0}};
+    const struct export_file two[] = {{.name = "w1.json.gz", .text = ITEM, .items = 1}},
+                             three[] = {{.name = "w2.json.gz", .text = ITEM, .items = 1}};
     put_export(l, "in/", "0171", "T", true, one, 2);
     put_export(l, "in/", "0172", "T", false, two, 1);
     put_text(l, "in/AWSDynamoDB/0171/data/stray.json.gz", "not in the manifest");
@@ -148,7 +161,9 @@ static void exports(void **state)
     struct trib_ingest_opts o = options(l);
     struct trib_taken *t = trib_taken_new(&l->env, "T");
     struct trib_discover *d = trib_discover_new(&l->env, &o);
-    gives(d, t, "in/AWSDynamoDB/0171/data/a.json.gz in/AWSDynamoDB/0171/data/b.json.gz in/AWSDynamoDB/data/w1.json.gz in/change.json");
+    gives(
+        d, t,
+        "in/AWSDynamoDB/0171/data/a.json.gz in/AWSDynamoDB/0171/data/b.json.gz in/AWSDynamoDB/data/w1.json.gz in/change.json");
     gives(d, t, "");
     put_export(l, "in/", "0173", "T", false, three, 1);
     struct trib_err err = {0};
@@ -189,8 +204,11 @@ static void roots(void **state)
     struct lake *l = *state;
     const struct export_file files[] = {{.name = "a.json.gz", .text = ITEM, .items = 1}};
     put_export(l, "", "0171", "T", true, files, 1);
-    put_export(l, "", "0172", "T", false, &(const struct export_file){.name = "w.json.gz", .text = ITEM, .items = 1}, 1);
-    static const struct { const char *path, *expected; } cases[] = {
+    put_export(l, "", "0172", "T", false, &(const struct export_file){.name = "w.json.gz", .text = ITEM, .items = 1},
+               1);
+    static const struct {
+        const char *path, *expected;
+    } cases[] = {
         {"in", "AWSDynamoDB/0171/data/a.json.gz AWSDynamoDB/data/w.json.gz"},
         {"in/AWSDynamoDB", "0171/data/a.json.gz data/w.json.gz"},
         {"in/AWSDynamoDB/0171", "data/a.json.gz"},
@@ -237,7 +255,8 @@ static void roots(void **state)
 static void refusals(void **state)
 {
     struct lake *l = *state;
-    const struct export_file bad[] = {{.name = "a.json.gz", .text = ITEM, .items = 1}, {.name = "b.json.gz", .text = ITEM ITEM, .items = 2, .wrong_md5 = true}};
+    const struct export_file bad[] = {{.name = "a.json.gz", .text = ITEM, .items = 1},
+                                      {.name = "b.json.gz", .text = ITEM ITEM, .items = 2, .wrong_md5 = true}};
     const struct export_file missing[] = {{.name = "c.json.gz", .text = ITEM, .items = 1, .absent = true}};
     const struct export_file good[] = {{.name = "d.json.gz", .text = ITEM, .items = 1}};
     put_export(l, "", "01", "T", true, bad, 2);
@@ -252,7 +271,8 @@ static void refusals(void **state)
     put_text(l, "zz.json", "{}");
     gives(d, t, "zz.json");
     fails(d, t, "DATA", "checksum");
-    const struct export_file repaired[] = {{.name = "a.json.gz", .text = ITEM, .items = 1}, {.name = "b.json.gz", .text = ITEM ITEM, .items = 2}};
+    const struct export_file repaired[] = {{.name = "a.json.gz", .text = ITEM, .items = 1},
+                                           {.name = "b.json.gz", .text = ITEM ITEM, .items = 2}};
     put_export(l, "", "01", "T", true, repaired, 2);
     gives(d, t, "AWSDynamoDB/01/data/a.json.gz AWSDynamoDB/01/data/b.json.gz");
     gives(d, t, "");
@@ -264,7 +284,8 @@ static void refusals(void **state)
     put_text(l, "AWSDynamoDB/04/manifest-files.json", "");
     put_text(l, "AWSDynamoDB/04/manifest-summary.json", "{\"outputFormat\":\"ION\"}");
     fails(d, t, "UNSUPPORTED", "ION");
-    put_text(l, "AWSDynamoDB/04/manifest-summary.json", "{\"outputFormat\":\"DYNAMODB_JSON\",\"exportTime\":\"2026-01-01T00:00:00Z\",\"itemCount\":0}");
+    put_text(l, "AWSDynamoDB/04/manifest-summary.json",
+             "{\"outputFormat\":\"DYNAMODB_JSON\",\"exportTime\":\"2026-01-01T00:00:00Z\",\"itemCount\":0}");
     gives(d, t, ""); /* an export without files */
     trib_discover_free(d);
     trib_taken_free(t);
@@ -274,7 +295,8 @@ static void refusals(void **state)
 static void refused_later(void **state)
 {
     struct lake *l = *state;
-    const struct export_file files[] = {{.name = "a.json.gz", .text = ITEM, .items = 1}, {.name = "b.json.gz", .text = ITEM, .items = 1}};
+    const struct export_file files[] = {{.name = "a.json.gz", .text = ITEM, .items = 1},
+                                        {.name = "b.json.gz", .text = ITEM, .items = 1}};
     put_export(l, "", "01", "T", true, files, 2);
     struct trib_ingest_opts o = options(l);
     struct trib_taken *t = trib_taken_new(&l->env, "T");
@@ -313,10 +335,14 @@ static void stop_while_verifying(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(plain, setup, teardown),       cmocka_unit_test_setup_teardown(limits, setup, teardown),
-        cmocka_unit_test_setup_teardown(nothing, setup, teardown),     cmocka_unit_test_setup_teardown(exports, setup, teardown),
-        cmocka_unit_test_setup_teardown(roots, setup, teardown),       cmocka_unit_test_setup_teardown(refusals, setup, teardown),
-        cmocka_unit_test_setup_teardown(refused_later, setup, teardown), cmocka_unit_test_setup_teardown(stop_while_verifying, setup, teardown),
+        cmocka_unit_test_setup_teardown(plain, setup, teardown),
+        cmocka_unit_test_setup_teardown(limits, setup, teardown),
+        cmocka_unit_test_setup_teardown(nothing, setup, teardown),
+        cmocka_unit_test_setup_teardown(exports, setup, teardown),
+        cmocka_unit_test_setup_teardown(roots, setup, teardown),
+        cmocka_unit_test_setup_teardown(refusals, setup, teardown),
+        cmocka_unit_test_setup_teardown(refused_later, setup, teardown),
+        cmocka_unit_test_setup_teardown(stop_while_verifying, setup, teardown),
     };
     return cmocka_run_group_tests_name("discover", tests, NULL, NULL);
 }

@@ -43,8 +43,8 @@ static void text_of(struct trib_buf *b, size_t n, uint64_t seed)
     trib_seeded_init(&r, seed);
     trib_buf_init(b, n + 4096);
     while (b->n < n) {
-        trib_buf_addf(b, "{\"Item\":{\"id\":{\"S\":\"%llu\"},\"n\":{\"N\":\"%llu\"}}}\n", (unsigned long long)trib_seeded_next(&r),
-                      (unsigned long long)trib_seeded_below(&r, 100));
+        trib_buf_addf(b, "{\"Item\":{\"id\":{\"S\":\"%llu\"},\"n\":{\"N\":\"%llu\"}}}\n",
+                      (unsigned long long)trib_seeded_next(&r), (unsigned long long)trib_seeded_below(&r, 100));
     }
 }
 
@@ -240,7 +240,8 @@ static void bombs(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(whole_streams), cmocka_unit_test(nothing), cmocka_unit_test(truncated), cmocka_unit_test(damaged), cmocka_unit_test(bombs),
+        cmocka_unit_test(whole_streams), cmocka_unit_test(nothing), cmocka_unit_test(truncated),
+        cmocka_unit_test(damaged),       cmocka_unit_test(bombs),
     };
     return cmocka_run_group_tests_name("input", tests, setup, teardown);
 }

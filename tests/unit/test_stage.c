@@ -51,7 +51,11 @@ static void paths(void **state)
 static void dates(void **state)
 {
     (void)state;
-    static const struct { int64_t us; const char *date; int32_t days; } cases[] = {
+    static const struct {
+        int64_t us;
+        const char *date;
+        int32_t days;
+    } cases[] = {
         {0, "1970-01-01", 0},
         {-1, "1969-12-31", -1},
         {INT64_C(86400000000) - 1, "1970-01-01", 0},
@@ -146,7 +150,8 @@ static void schemas(void **state)
 
 /* ---- quarantine ---- */
 
-static int64_t commit_rows(struct lake *l, const struct trib_quarantine_row *rows, size_t n, const struct trib_type *item)
+static int64_t commit_rows(struct lake *l, const struct trib_quarantine_row *rows, size_t n,
+                           const struct trib_type *item)
 {
     struct trib_err err = {0};
     struct trib_spool *s[2] = {trib_spool_new(l->scratch), trib_spool_new(l->scratch)};
@@ -170,26 +175,41 @@ static void quarantine_once(void **state)
         {.file = "a.json", .offset = 10, .reason = "not JSON", .raw = {raw, 4}, .event_ts_us = -1},
         {.file = "a.json", .offset = 10, .reason = "another reason", .event_ts_us = -1},
         {.file = "b.json", .offset = -1, .reason = "it's \"quoted\"", .event_ts_us = -1},
-        {.file = "b.json", .offset = 0, .reason = "key", .op = "MODIFY", .origin = "stream", .event_id = "e1", .sequence = "s1", .event_ts_us = 5000001,
-         .item_json = TRIB_VIEW_LIT("{\"pk\":{\"N\":\"7\"},\"n\":{\"N\":\"5\"},\"x\":{\"BOOL\":true}}"), .old_json = TRIB_VIEW_LIT("{\"n\":{\"N\":\"4\"}}")},
+        {.file = "b.json",
+         .offset = 0,
+         .reason = "key",
+         .op = "MODIFY",
+         .origin = "stream",
+         .event_id = "e1",
+         .sequence = "s1",
+         .event_ts_us = 5000001,
+         .item_json = TRIB_VIEW_LIT("{\"pk\":{\"N\":\"7\"},\"n\":{\"N\":\"5\"},\"x\":{\"BOOL\":true}}"),
+         .old_json = TRIB_VIEW_LIT("{\"n\":{\"N\":\"4\"}}")},
     };
     assert_int_equal(commit_rows(l, rows, 4, &item), 4);
     assert_int_equal(version_of(l, QUARANTINE), 0);
     answers(l, QUARANTINE, "SELECT count(*) FROM t", "4");
-    answers(l, QUARANTINE, "SELECT string_agg(_ingest_file || ' ' || coalesce(_offset, -9) || ' ' || _reason, '; ' ORDER BY _ingest_file, _offset, _reason) FROM t",
-            "a.json 10 another reason; a.json 10 not JSON; b.json 0 key; b.json -9 it's \"quoted\"");
+    answers(
+        l, QUARANTINE,
+        "SELECT string_agg(_ingest_file || ' ' || coalesce(_offset, -9) || ' ' || _reason, '; ' ORDER BY _ingest_file, _offset, _reason) FROM t",
+        "a.json 10 another reason; a.json 10 not JSON; b.json 0 key; b.json -9 it's \"quoted\"");
     answers(l, QUARANTINE, "SELECT hex(_raw) FROM t WHERE _reason = 'not JSON'", "7B00FF7D");
-    answers(l, QUARANTINE, "SELECT concat_ws(' ', op, _origin, _event_id, _sequence, epoch_us(_event_ts), record.n, coalesce(record.pk, 'none'), _rescued_data, old_record.n, "
-                           "ingest_date, epoch_us(_quarantined_ts)) FROM t WHERE _reason = 'key'",
-            "MODIFY stream e1 s1 5000001 5 none {\"pk\":{\"N\":\"7\"},\"x\":{\"BOOL\":true}} 4 2026-05-28 1780000000123456");
-    answers(l, QUARANTINE, "SELECT count(*) FROM t WHERE record IS NULL AND op IS NULL AND _event_ts IS NULL AND _ttl IS NULL", "3");
+    answers(
+        l, QUARANTINE,
+        "SELECT concat_ws(' ', op, _origin, _event_id, _sequence, epoch_us(_event_ts), record.n, coalesce(record.pk, 'none'), _rescued_data, old_record.n, "
+        "ingest_date, epoch_us(_quarantined_ts)) FROM t WHERE _reason = 'key'",
+        "MODIFY stream e1 s1 5000001 5 none {\"pk\":{\"N\":\"7\"},\"x\":{\"BOOL\":true}} 4 2026-05-28 1780000000123456");
+    answers(l, QUARANTINE,
+            "SELECT count(*) FROM t WHERE record IS NULL AND op IS NULL AND _event_ts IS NULL AND _ttl IS NULL", "3");
     /* the same again, and one more: only that one */
     assert_int_equal(commit_rows(l, rows, 4, &item), 0);
     assert_int_equal(version_of(l, QUARANTINE), 0);
-    struct trib_quarantine_row more[] = {rows[3], {.file = "b.json", .offset = 1, .reason = "key", .event_ts_us = -1}, rows[0], rows[0]};
+    struct trib_quarantine_row more[] = {
+        rows[3], {.file = "b.json", .offset = 1, .reason = "key", .event_ts_us = -1}, rows[0], rows[0]};
     assert_int_equal(commit_rows(l, more, 4, &item), 1);
     assert_int_equal(version_of(l, QUARANTINE), 1);
-    answers(l, QUARANTINE, "SELECT count(*) || ' ' || count(DISTINCT (_ingest_file, coalesce(_offset, -1), _reason)) FROM t", "5 5");
+    answers(l, QUARANTINE,
+            "SELECT count(*) || ' ' || count(DISTINCT (_ingest_file, coalesce(_offset, -1), _reason)) FROM t", "5 5");
     assert_int_equal(commit_rows(l, rows, 0, &item), 0);
     trib_type_free(&item);
 }
@@ -199,13 +219,23 @@ static void quarantine_grows(void **state)
 {
     struct lake *l = *state;
     struct trib_type item = item_type(), none = trib_type_simple(TRIB_T_STRUCT);
-    const struct trib_quarantine_row first = {.file = "a", .offset = 1, .reason = "r", .event_ts_us = -1, .item_json = TRIB_VIEW_LIT("{\"pk\":{\"S\":\"k\"}}")};
-    const struct trib_quarantine_row second = {.file = "a", .offset = 2, .reason = "r", .event_ts_us = -1, .item_json = TRIB_VIEW_LIT("{\"pk\":{\"S\":\"k\"}}")};
-    const struct trib_quarantine_row broken = {.file = "a", .offset = 3, .reason = "r", .event_ts_us = -1, .item_json = TRIB_VIEW_LIT("{\"pk\":{\"S\":")};
+    const struct trib_quarantine_row first = {.file = "a",
+                                              .offset = 1,
+                                              .reason = "r",
+                                              .event_ts_us = -1,
+                                              .item_json = TRIB_VIEW_LIT("{\"pk\":{\"S\":\"k\"}}")};
+    const struct trib_quarantine_row second = {.file = "a",
+                                               .offset = 2,
+                                               .reason = "r",
+                                               .event_ts_us = -1,
+                                               .item_json = TRIB_VIEW_LIT("{\"pk\":{\"S\":\"k\"}}")};
+    const struct trib_quarantine_row broken = {
+        .file = "a", .offset = 3, .reason = "r", .event_ts_us = -1, .item_json = TRIB_VIEW_LIT("{\"pk\":{\"S\":")};
     assert_int_equal(commit_rows(l, &first, 1, &none), 1);
     assert_int_equal(commit_rows(l, &second, 1, &item), 1);
     assert_int_equal(commit_rows(l, &broken, 1, &item), 1);
-    answers(l, QUARANTINE, "SELECT string_agg(_offset || coalesce(record.pk, '-'), ' ' ORDER BY _offset) FROM t", "1- 2k 3-");
+    answers(l, QUARANTINE, "SELECT string_agg(_offset || coalesce(record.pk, '-'), ' ' ORDER BY _offset) FROM t",
+            "1- 2k 3-");
     trib_type_free(&item);
 }
 
@@ -220,7 +250,8 @@ static void quarantine_wide(void **state)
     struct trib_spool *s = trib_spool_new(l->scratch);
     for (int i = 0; i < 200; i++) {
         (void)snprintf(raw, 16, "%d", i);
-        const struct trib_quarantine_row row = {.file = "wide", .offset = i, .reason = "wide", .raw = {raw, n}, .event_ts_us = -1};
+        const struct trib_quarantine_row row = {
+            .file = "wide", .offset = i, .reason = "wide", .raw = {raw, n}, .event_ts_us = -1};
         ok(trib_spool_add(s, &row, &err), &err);
     }
     free(raw);
@@ -229,7 +260,10 @@ static void quarantine_wide(void **state)
     ok(trib_quarantine_commit_spools(&l->env, &o, &s, 1, NOW, &committed, &err), &err);
     assert_int_equal(committed, 200);
     trib_spool_free(s);
-    answers(l, QUARANTINE, "SELECT count(*) || ' ' || min(octet_length(_raw)) || ' ' || max(octet_length(_raw)) || ' ' || count(DISTINCT md5(_raw)) FROM t", "200 1048576 1048576 200");
+    answers(
+        l, QUARANTINE,
+        "SELECT count(*) || ' ' || min(octet_length(_raw)) || ' ' || max(octet_length(_raw)) || ' ' || count(DISTINCT md5(_raw)) FROM t",
+        "200 1048576 1048576 200");
 }
 
 static void many_rows(void **state)
@@ -271,10 +305,13 @@ static void taken(void **state)
     assert_int_equal(version_of(l, "bronze/_files/T"), 0);
     const char *more[] = {"a", "c"};
     ok(trib_files_commit(&l->env, conn, "p", "T", more, reasons, 2, NOW, &err), &err);
-    answers(l, "bronze/_files/T", "SELECT string_agg(_ingest_file || ' ' || _reason, '; ' ORDER BY _ingest_file) FROM t", "a empty; b/\xc3\xa4 '%20 bad; c bad");
+    answers(l, "bronze/_files/T",
+            "SELECT string_agg(_ingest_file || ' ' || _reason, '; ' ORDER BY _ingest_file) FROM t",
+            "a empty; b/\xc3\xa4 '%20 bad; c bad");
     assert_false(trib_taken_has(t, TRIB_VIEW_LIT("c")));
     ok(trib_taken_refresh(t, conn, &none, &err), &err);
-    assert_true(trib_taken_has(t, TRIB_VIEW_LIT("a")) && trib_taken_has(t, trib_view_of(names[1])) && trib_taken_has(t, TRIB_VIEW_LIT("c")));
+    assert_true(trib_taken_has(t, TRIB_VIEW_LIT("a")) && trib_taken_has(t, trib_view_of(names[1])) &&
+                trib_taken_has(t, TRIB_VIEW_LIT("c")));
     assert_int_equal(trib_taken_count(t), 3);
     later = trib_taken_new(&l->env, "T");
     ok(trib_taken_refresh(later, conn, &none, &err), &err);

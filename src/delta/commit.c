@@ -210,9 +210,78 @@ static bool data_changes(const struct trib_commit *c)
     return false;
 }
 
-static int check_first(const struct trib_delta *t, const struct trib_commit *c, const char *name, struct trib_err *err)
+/* What every reader accepts as a schema: the rules of delta.md, for all levels. */
+static int check_schema(const struct trib_type *t, const char *where, struct trib_err *err)
 {
-    (void)t;
+    if (t->id == TRIB_T_STRUCT && t->n_fields == 0) {
+        return trib_err_set(err, TRIB_E_DATA, "column %s is a struct without members, which Parquet cannot hold",
+                            where);
+    }
+    for (size_t i = 0; i < t->n_fields; i++) {
+        const char *name = t->fields[i].name;
+        TRIB_CLEANUP(trib_cleanup_free) char *path = trib_asprintf("%s%s%s", where, *where == '\0' ? "" : ".", name);
+        if (t->id == TRIB_T_STRUCT && (*name == '\0' || name[strcspn(name, " ,;{}()\n\t=")] != '\0')) {
+            return trib_err_set(
+                err, TRIB_E_DATA,
+                "column \"%s\": a Delta column's name may not be empty or contain any of ` ,;{}()=`, tabs and line feeds: rename it "
+                "(in SQL: AS another_name)",
+                path);
+        }
+        for (size_t k = 0; t->id == TRIB_T_STRUCT && k < i; k++) {
+            if (strcasecmp(t->fields[k].name, name) == 0) {
+                return trib_err_set(
+                    err, TRIB_E_DATA,
+                    "columns \"%s\" and \"%s\" differ in case only, which readers take for one: rename one",
+                    t->fields[k].name, path);
+            }
+        }
+        TRIB_TRY(check_schema(&t->fields[i].type, path, err));
+    }
+    return 0;
+}
+
+static int by_add_path(const void *a, const void *b)
+{
+    const struct trib_add *const *x = a, *const *y = b;
+    return strcmp((*x)->path, (*y)->path);
+}
+
+/* At most one add and one remove a path, and one txn an appId. */
+static int check_paths(const struct trib_add *files, size_t n, const char *what, const char *name, struct trib_err *err)
+{
+    if (n < 2) {
+        return 0;
+    }
+    TRIB_CLEANUP(trib_cleanup_free) const struct trib_add **sorted = trib_calloc(n, sizeof *sorted);
+    for (size_t i = 0; i < n; i++) {
+        sorted[i] = &files[i];
+    }
+    qsort(sorted, n, sizeof *sorted, by_add_path);
+    for (size_t i = 1; i < n; i++) {
+        if (strcmp(sorted[i - 1]->path, sorted[i]->path) == 0) {
+            return trib_err_set(err, TRIB_E_INTERNAL, "%s: one commit would %s %s twice", name, what, sorted[i]->path);
+        }
+    }
+    return 0;
+}
+
+static int check_unique(const struct trib_commit *c, const char *name, struct trib_err *err)
+{
+    TRIB_TRY(check_paths(c->adds, c->n_adds, "add", name, err));
+    TRIB_TRY(check_paths(c->removes, c->n_removes, "remove", name, err));
+    for (size_t i = 0; i < c->n_txn; i++) {
+        for (size_t k = 0; k < i; k++) {
+            if (strcmp(c->txn[i].app_id, c->txn[k].app_id) == 0) {
+                return trib_err_set(err, TRIB_E_INTERNAL, "%s: one commit would set the transaction of %s twice", name,
+                                    c->txn[i].app_id);
+            }
+        }
+    }
+    return 0;
+}
+
+static int check_first(const struct trib_commit *c, const char *name, struct trib_err *err)
+{
     if (c->protocol == NULL || !c->new_metadata || c->schema == NULL) {
         return trib_err_set(err, TRIB_E_INTERNAL, "%s: the first commit of a table needs protocol and metadata", name);
     }
@@ -245,8 +314,12 @@ static int check(const struct trib_delta *t, const struct trib_snapshot *s, cons
     if (c->new_metadata && c->schema == NULL) {
         return trib_err_set(err, TRIB_E_INTERNAL, "%s: new metadata without a schema", name);
     }
+    if (c->new_metadata && check_schema(c->schema, "", err) != 0) {
+        return trib_err_wrap(err, "%s", name);
+    }
+    TRIB_TRY(check_unique(c, name, err));
     if (s->version < 0) {
-        TRIB_TRY(check_first(t, c, name, err));
+        TRIB_TRY(check_first(c, name, err));
     } else {
         TRIB_TRY(trib_delta_can_write(s, name, err));
     }

@@ -21,6 +21,26 @@ static int64_t time_of(const struct trib_info *info, const struct trib_log_commi
                                                      : c->mtime_us / 1000;
 }
 
+/* The time of a commit from its beginning alone, where commitInfo comes first as it should. */
+static int read_time(const struct trib_delta *t, const struct trib_log_commit *c, int64_t *ret_ms, struct trib_err *err)
+{
+    enum { HEAD_BYTES = 64 << 10 };
+    TRIB_CLEANUP(trib_actions_free) struct trib_actions a = {0};
+    TRIB_CLEANUP(trib_cleanup_free) char *key = trib_delta_commit_key(t, c->version);
+    TRIB_CLEANUP(trib_buf_free) struct trib_buf head;
+    trib_buf_init(&head, HEAD_BYTES);
+    TRIB_TRY(trib_store_get(t->store, key, 0, HEAD_BYTES, &head, err));
+    const char *end = head.n == 0 ? NULL : memchr(head.p, '\n', head.n);
+    struct trib_err ignored;
+    if (end == NULL || trib_actions_parse((struct trib_view){head.p, (size_t)(end - head.p)}, key, &a, &ignored) != 0 ||
+        info_of(&a) == NULL) {
+        trib_actions_free(&a);
+        TRIB_TRY(trib_log_read_commit(t, c->version, &a, err));
+    }
+    *ret_ms = time_of(info_of(&a), c);
+    return 0;
+}
+
 int trib_delta_version_at(const struct trib_delta *t, int64_t us, int64_t *ret, struct trib_err *err)
 {
     TRIB_CLEANUP(trib_log_listing_free) struct trib_log_listing l = {0};
@@ -31,9 +51,8 @@ int trib_delta_version_at(const struct trib_delta *t, int64_t us, int64_t *ret, 
     }
     /* Clocks of writers may have gone backwards, so no bisection: the largest version counts. */
     for (size_t i = l.n_commits; i-- > 0;) {
-        TRIB_CLEANUP(trib_actions_free) struct trib_actions a = {0};
-        TRIB_TRY(trib_log_read_commit(t, l.commits[i].version, &a, err));
-        int64_t ms = time_of(info_of(&a), &l.commits[i]);
+        int64_t ms = 0;
+        TRIB_TRY(read_time(t, &l.commits[i], &ms, err));
         if (ms <= us / 1000) {
             *ret = l.commits[i].version;
             return 0;

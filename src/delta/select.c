@@ -53,6 +53,50 @@ static const char *physical_name(const struct trib_field *f)
     return name == NULL ? f->name : name;
 }
 
+/* "(1, 'col-…'), …" of the fields below; the separator goes in front. */
+static void field_ids(const struct trib_type *t, struct trib_buf *to)
+{
+    for (size_t i = 0; i < t->n_fields; i++) {
+        const struct trib_field *f = &t->fields[i];
+        const char *id = trib_field_meta(f, "delta.columnMapping.id");
+        if (id != NULL && id[strspn(id, "0123456789")] == '\0' && strlen(id) < 10) {
+            trib_buf_addf(to, "%s(%s, ", to->n > 0 ? ", " : "", id);
+            trib_sql_literal(to, trib_view_of(physical_name(f)));
+            trib_buf_addc(to, ')');
+        }
+        field_ids(&f->type, to);
+    }
+}
+
+/*
+ * Mode 'id' finds a column by its Parquet field id. Writers give it its physical name too, and by that we read; a file
+ * where the two disagree (converted from another format, say) would be read wrongly: refused.
+ */
+static int check_field_ids(const struct trib_delta *t, const struct trib_type *schema,
+                           const struct trib_parquet_input *files, size_t n, struct trib_err *err)
+{
+    TRIB_CLEANUP(trib_buf_free) struct trib_buf ids, sql;
+    trib_buf_init(&ids, (size_t)64 << 20);
+    trib_buf_init(&sql, (size_t)256 << 20);
+    field_ids(schema, &ids);
+    for (size_t i = 0; ids.n > 0 && i < n; i++) {
+        trib_buf_adds(&sql, i > 0 ? ", " : "SELECT count(*) FROM parquet_schema([");
+        trib_sql_literal(&sql, trib_view_of(files[i].path));
+    }
+    if (sql.n == 0) {
+        return 0;
+    }
+    trib_buf_addf(&sql, "]) p JOIN (VALUES %s) v(id, name) ON p.field_id = v.id WHERE p.name <> v.name", ids.p);
+    int64_t wrong = 0;
+    TRIB_TRY(trib_buf_check(&sql, "the SQL that checks field ids", err));
+    TRIB_TRY(trib_query_i64(t->conn, sql.p, 0, &wrong, err));
+    return wrong == 0
+               ? 0
+               : trib_err_set(err, TRIB_E_UNSUPPORTED,
+                              "reader feature 'columnMapping' in mode 'id' is not supported for files whose columns "
+                              "do not carry their physical names");
+}
+
 /* The same tree under physical names; array elements, keys and values keep theirs. */
 static void to_physical(struct trib_type *t)
 {
@@ -179,6 +223,14 @@ static int fill_vectors(void *ctx, struct trib_chunk *chunk, struct trib_err *er
     return 0;
 }
 
+static struct trib_type vectors_type(void)
+{
+    struct trib_type row = trib_type_simple(TRIB_T_STRUCT);
+    (void)trib_type_add(&row, "f", trib_type_simple(TRIB_T_LONG));
+    (void)trib_type_add(&row, "p", trib_type_simple(TRIB_T_LONG));
+    return row;
+}
+
 /* The positions go into a Parquet file in the scratch folder, so that the SQL can be run at any time, any number of times. */
 static int write_vectors(const struct trib_delta *t, const struct trib_add *adds, size_t n, char **ret_path,
                          struct trib_err *err)
@@ -189,9 +241,7 @@ static int write_vectors(const struct trib_delta *t, const struct trib_add *adds
     char uuid[37];
     trib_rng_uuid(t->rng, uuid);
     TRIB_CLEANUP(trib_cleanup_free) char *path = trib_asprintf("%s/vectors-%s.parquet", t->scratch, uuid);
-    struct trib_type row = trib_type_simple(TRIB_T_STRUCT);
-    (void)trib_type_add(&row, "f", trib_type_simple(TRIB_T_LONG));
-    (void)trib_type_add(&row, "p", trib_type_simple(TRIB_T_LONG));
+    struct trib_type row = vectors_type();
     struct vectors v = {.t = t, .adds = adds, .n = n};
     struct trib_parquet_file file = {0};
     struct trib_parquet_opts opts = {.compression = TRIB_ZSTD};
@@ -204,12 +254,21 @@ static int write_vectors(const struct trib_delta *t, const struct trib_add *adds
     return 0;
 }
 
-static void leave_out(const char *inner, const char *vectors_path, bool with_position, struct trib_buf *to)
+static int leave_out(const struct trib_delta *t, const char *inner, const char *vectors_path, bool with_position,
+                     struct trib_buf *to, struct trib_err *err)
 {
-    trib_buf_addf(to, "SELECT * %sFROM (%s) b WHERE NOT EXISTS (SELECT 1 FROM read_parquet(",
-                  with_position ? "" : "EXCLUDE (\"_file\", \"_pos\") ", inner);
-    trib_sql_literal(to, trib_view_of(vectors_path));
-    trib_buf_adds(to, ") d WHERE d.f = b.\"_file\" AND d.p = b.\"_pos\")");
+    TRIB_CLEANUP(trib_buf_free) struct trib_buf vectors;
+    trib_buf_init(&vectors, to->max);
+    struct trib_parquet_input file = {.path = vectors_path};
+    struct trib_type row = vectors_type();
+    int rc = trib_parquet_select(t->conn, &row, &file, 1, NULL, 0, false, &vectors, err);
+    trib_type_free(&row);
+    TRIB_TRY(rc);
+    trib_buf_addf(
+        to,
+        "SELECT * %sFROM (%s) b WHERE NOT EXISTS (SELECT 1 FROM (%s) v WHERE v.f = b.\"_file\" AND v.p = b.\"_pos\")",
+        with_position ? "" : "EXCLUDE (\"_file\", \"_pos\") ", inner, vectors.p);
+    return 0;
 }
 
 /* --- the whole --------------------------------------------------------------------------------------------------- */
@@ -292,6 +351,9 @@ static int build(const struct trib_delta *t, const struct trib_snapshot *s, cons
 {
     TRIB_CLEANUP(inputs_free) struct inputs in = {0};
     TRIB_TRY(make_inputs(t, s, physical, columns, adds, n, &in, err));
+    if (trib_delta_mapping(s) == TRIB_MAPPING_ID) {
+        TRIB_TRY(check_field_ids(t, &s->schema, in.files, n, err));
+    }
     TRIB_CLEANUP(trib_cleanup_free) char *vectors = NULL;
     if (any_vector(adds, n)) {
         TRIB_TRY(write_vectors(t, adds, n, &vectors, err));
@@ -304,7 +366,7 @@ static int build(const struct trib_delta *t, const struct trib_snapshot *s, cons
                                  with_position || vectors != NULL, &rows, err));
     const char *text = rows.p;
     if (vectors != NULL) {
-        leave_out(text, vectors, with_position, &kept);
+        TRIB_TRY(leave_out(t, text, vectors, with_position, &kept, err));
         text = kept.p;
     }
     if (trib_delta_mapping(s) != TRIB_MAPPING_NONE && renamed_below(&s->schema)) {

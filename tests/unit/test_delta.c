@@ -730,6 +730,57 @@ static void test_append_only_and_feed(void **state)
     trib_snapshot_free(&s);
 }
 
+static void expect_refused_schema(const struct trib_delta *t, struct trib_type schema, const char *says)
+{
+    struct trib_err err = {0};
+    struct trib_snapshot none = {.version = -1};
+    struct trib_commit c = {.read_version = -1,
+                            .operation = "CREATE TABLE",
+                            .new_metadata = true,
+                            .schema = &schema,
+                            .protocol = &protocol_12};
+    assert_int_equal(trib_delta_commit(t, &none, &c, &err), TRIB_E_DATA);
+    if (strstr(err.msg, says) == NULL) {
+        print_message("expected \"%s\" in: %s\n", says, err.msg);
+        fail();
+    }
+    trib_type_free(&schema);
+}
+
+static void test_commit_rules(void **state)
+{
+    (void)state;
+    struct trib_delta t = table("rules");
+    static const char *const bad[] = {"", "a b", "a,b", "a;b", "{", "}", "(", ")", "\n", "\t", "a=b"};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        struct trib_type schema = trib_type_simple(TRIB_T_STRUCT), inner = trib_type_simple(TRIB_T_STRUCT);
+        (void)trib_type_add(&inner, bad[i], trib_type_simple(TRIB_T_LONG));
+        (void)trib_type_add(&schema, "outer", inner);
+        expect_refused_schema(&t, schema, "outer.");
+    }
+    struct trib_type schema = simple_schema();
+    (void)trib_type_add(&schema, "ID", trib_type_simple(TRIB_T_LONG));
+    expect_refused_schema(&t, schema, "\"id\" and \"ID\"");
+    schema = simple_schema();
+    (void)trib_type_add(&schema, "empty", trib_type_simple(TRIB_T_STRUCT));
+    expect_refused_schema(&t, schema, "column empty");
+    create(&t, NULL, 0);
+    struct trib_snapshot s = load(&t, -1);
+    struct trib_add adds[] = {file("a"), file("b"), file("a")};
+    struct trib_txn txns[] = {{(char[]){"x"}, 1, -1}, {(char[]){"x"}, 2, -1}};
+    struct trib_err err;
+    assert_int_equal(append(&t, &s, adds, 3, &err), TRIB_E_INTERNAL);
+    assert_non_null(strstr(err.msg, "add a twice"));
+    struct trib_commit c = {.read_version = 0, .operation = "WRITE", .txn = txns, .n_txn = 2};
+    assert_int_equal(trib_delta_commit(&t, &s, &c, &err), TRIB_E_INTERNAL);
+    c.n_txn = 1;
+    c.read_version = 5; /* not what was read */
+    assert_int_equal(trib_delta_commit(&t, &s, &c, &err), TRIB_E_INTERNAL);
+    c.read_version = 0; /* a commit of a transaction alone */
+    assert_int_equal(trib_delta_commit(&t, &s, &c, &err), 0);
+    trib_snapshot_free(&s);
+}
+
 /* --- identity of files ------------------------------------------------------------------------------------------- */
 
 static void test_identity(void **state)
@@ -914,6 +965,7 @@ int main(void)
         cmocka_unit_test(test_reader_features),
         cmocka_unit_test(test_writer_features),
         cmocka_unit_test(test_append_only_and_feed),
+        cmocka_unit_test(test_commit_rules),
         cmocka_unit_test(test_identity),
         cmocka_unit_test(test_paths),
         cmocka_unit_test(test_times),

@@ -378,6 +378,7 @@ static void check_tables(struct check *c, struct trib_yaml *list)
     if (defaults != NULL && defaults->kind != TRIB_YAML_MAP) {
         defaults = NULL;
     }
+    own->n_tables = 0; /* the key may stand there twice, which is a problem of its own */
     own->tables = trib_arena_alloc(w->arena, (list->n + 1) * sizeof *own->tables);
     for (size_t i = 0; i < list->n; i++) {
         struct trib_yaml *table = list->values[i];

@@ -10,6 +10,7 @@
  *  4. outcome.src: 'b' values from Bronze at (f, p), fresh = its new image; 's' values from Silver at (sf, sp); 'k' the key
  *     alone; NULL no row. Keys without a change are not in outcome.
  */
+#include "dynamodb/change.h"
 #include "merge/own.h"
 
 static int silver_rows(struct merge_run *r, struct trib_err *err)
@@ -83,17 +84,43 @@ static int refold_keys(struct merge_run *r, int64_t *ret_n, struct trib_err *err
     return rc != 0 ? rc : trib_query_i64(m->conn, "SELECT count(*) FROM refold", 0, ret_n, err);
 }
 
+/*
+ * The three maxima of each key. Sequences have one length, so the maximum of sequence || position || time is the event with
+ * the highest sequence, and arg_max, which copies every string it ever held, is not needed. Aggregates over strings do
+ * not spill: keys are taken in parts of a bounded number of rows.
+ */
 static int fold_events(struct merge_run *r, struct trib_err *err)
 {
-    struct trib_buf sql;
+    enum { ROWS_AT_ONCE = 1000000 };
+    int64_t rows = 0;
+    TRIB_TRY(trib_query_i64(r->m->conn, "SELECT count(*) FROM ev", 0, &rows, err));
+    struct trib_buf sql, keys;
     trib_buf_init(&sql, 8192);
-    trib_buf_adds(&sql, "CREATE OR REPLACE TEMP TABLE fold AS SELECT ");
-    trib_merge_key_list(r, "", &sql);
-    trib_buf_adds(&sql, ", max(seq) FILTER (up OR oc) AS c_seq, arg_max(struct_pack(f := f, p := p, up := up), seq) FILTER (up OR oc) AS c_at, "
-                        "max(seq) FILTER (up) AS u_seq, arg_max(ets, seq) FILTER (up) AS u_ets, "
-                        "max(seq) FILTER (NOT up) AS d_seq, arg_max(ets, seq) FILTER (NOT up) AS d_ets FROM ev GROUP BY ALL");
-    int rc = trib_exec(r->m->conn, sql.p, err);
+    trib_buf_init(&keys, 256);
+    trib_merge_key_list(r, "", &keys);
+    int64_t parts = rows / ROWS_AT_ONCE + 1;
+    int rc = 0;
+    for (int64_t i = 0; i < parts && rc == 0; i++) {
+        trib_buf_clear(&sql);
+        trib_buf_adds(&sql, i == 0 ? "CREATE OR REPLACE TEMP TABLE fold AS " : "INSERT INTO fold ");
+        trib_buf_addf(&sql,
+                      "SELECT * EXCLUDE (u, o, d, c), substr(c, 1, %d) AS c_seq, CASE WHEN c IS NOT NULL THEN struct_pack(f := substr(c, %d, 8)::BIGINT, "
+                      "p := substr(c, %d, 12)::BIGINT, up := coalesce(c = u, false)) END AS c_at, substr(u, 1, %d) AS u_seq, "
+                      "make_timestamptz(substr(u, %d, 20)::BIGINT) AS u_ets, substr(d, 1, %d) AS d_seq, make_timestamptz(substr(d, %d, 20)::BIGINT) AS d_ets "
+                      "FROM (SELECT *, greatest(u, o) AS c FROM (SELECT %s, max(x) FILTER (up) AS u, max(x) FILTER (oc) AS o, max(x) FILTER (NOT up) AS d FROM ("
+                      "SELECT *, seq || lpad(f::VARCHAR, 8, '0') || lpad(p::VARCHAR, 12, '0') || lpad(greatest(epoch_us(ets), 0)::VARCHAR, 20, '0') AS x FROM ev",
+                      TRIB_SEQUENCE_LEN, TRIB_SEQUENCE_LEN + 1, TRIB_SEQUENCE_LEN + 9, TRIB_SEQUENCE_LEN, TRIB_SEQUENCE_LEN + 21, TRIB_SEQUENCE_LEN, TRIB_SEQUENCE_LEN + 21, keys.p);
+        if (parts > 1) {
+            trib_buf_addf(&sql, " WHERE hash(%s) %% %lld = %lld", keys.p, (long long)parts, (long long)i);
+        }
+        trib_buf_adds(&sql, ") GROUP BY ALL))");
+        rc = trib_buf_check(&sql, "statement", err);
+        if (rc == 0) {
+            rc = trib_exec(r->m->conn, sql.p, err);
+        }
+    }
     trib_buf_free(&sql);
+    trib_buf_free(&keys);
     return rc;
 }
 

@@ -72,7 +72,7 @@ static int from_bronze(struct merge_run *r, struct trib_buf *sql, struct trib_er
     }
     trib_buf_adds(sql, " END AS img FROM (");
     TRIB_TRY(trib_merge_bronze_for(r, "winners", sql, err));
-    trib_buf_adds(sql, ") b JOIN outcome o ON o.src = 'b' AND o.f = b.f AND o.p = b.p)");
+    trib_buf_adds(sql, ") b JOIN (SELECT * FROM outcome WHERE src = 'b' AND f IN (SELECT f FROM winners)) o ON o.f = b.f AND o.p = b.p)");
     return 0;
 }
 
@@ -112,7 +112,7 @@ static int touched(struct merge_run *r, struct trib_add **ret, size_t *ret_n, st
 }
 
 /* SELECT of every row that the new files hold. _file in old rows counts within `files`, so outcome's sf is mapped by its place. */
-static int all_rows(struct merge_run *r, const struct trib_add *files, size_t n, struct trib_buf *sql, struct trib_err *err)
+static int part_rows(struct merge_run *r, const struct trib_add *files, size_t n, bool first, struct trib_buf *sql, struct trib_err *err)
 {
     trib_buf_adds(sql, "SELECT ");
     for (size_t i = 0; i < r->schema.n_fields; i++) {
@@ -121,10 +121,10 @@ static int all_rows(struct merge_run *r, const struct trib_add *files, size_t n,
     }
     trib_buf_adds(sql, " FROM (");
     TRIB_TRY(from_bronze(r, sql, err));
-    if (!r->m->o.history && !r->m->o.hard_deletes && r->m->o.where == NULL) {
+    if (first && !r->m->o.history && !r->m->o.hard_deletes && r->m->o.where == NULL) {
         keys_alone(r, sql);
     }
-    if (n > 0) {
+    if (first && n > 0) {
         trib_buf_adds(sql, " UNION ALL BY NAME ");
         old_columns(r, true, sql);
         trib_buf_adds(sql, " FROM (");
@@ -144,7 +144,10 @@ static int mapping(struct merge_run *r, const struct trib_add *files, size_t n, 
 {
     struct trib_buf sql;
     trib_buf_init(&sql, TRIB_SQL_MAX);
-    trib_buf_adds(&sql, "CREATE OR REPLACE TEMP TABLE moved (sf BIGINT, i BIGINT); CREATE OR REPLACE TEMP TABLE winners AS SELECT DISTINCT f FROM outcome WHERE src = 'b';");
+    trib_buf_adds(&sql, "CREATE OR REPLACE TEMP TABLE moved (sf BIGINT, i BIGINT); "
+                        /* Parts of whole Bronze files with about a million winners each: what is hashed stays bounded. */
+                        "CREATE OR REPLACE TEMP TABLE winner_parts AS SELECT f, (sum(n) OVER (ORDER BY f) - 1)::BIGINT // 1000000 AS part FROM "
+                        "(SELECT f, count(*) AS n FROM outcome WHERE src = 'b' GROUP BY f);");
     for (size_t i = 0; i < n; i++) {
         size_t at = 0;
         while (strcmp(r->s.adds[at].path, files[i].path) != 0) {
@@ -160,34 +163,55 @@ static int mapping(struct merge_run *r, const struct trib_add *files, size_t n, 
     return rc;
 }
 
-static int write_files(struct merge_run *r, const struct trib_add *files, size_t n, struct trib_add **ret, size_t *ret_n, struct trib_err *err)
+struct files {
+    struct trib_add *adds;
+    size_t n, cap;
+};
+
+static int write_part(struct merge_run *r, const struct trib_add *old, size_t n_old, bool first, struct files *ret, struct trib_err *err)
 {
+    struct trib_merge *m = r->m;
     struct trib_buf sql;
     trib_buf_init(&sql, TRIB_SQL_MAX);
-    int rc = mapping(r, files, n, err);
-    if (rc == 0) {
-        rc = all_rows(r, files, n, &sql, err);
-    }
     struct trib_parquet_file *written = NULL;
     size_t n_written = 0;
+    int rc = part_rows(r, old, n_old, first, &sql, err);
     if (rc == 0) {
-        char *prefix = trib_asprintf("%s/silver-%u", r->m->env->scratch, r->m->serial++);
-        struct trib_parquet_opts o = {.file_bytes = r->m->o.file_bytes};
-        rc = trib_parquet_write_query(r->m->conn, sql.p, prefix, &o, &written, &n_written, err);
+        char *prefix = trib_asprintf("%s/silver-%p-%u", m->env->scratch, (void *)m, m->serial++);
+        struct trib_parquet_opts o = {.file_bytes = m->o.file_bytes};
+        /* Images are the wide side of every join here: the narrow outcome must be what is hashed, whatever the estimates say
+         * (1 M rows of 0.6 KB: 945 MB and a spill otherwise). */
+        rc = trib_exec(m->conn, "SET disabled_optimizers = 'join_order,build_side_probe_side'", err);
+        if (rc == 0) {
+            rc = trib_parquet_write_query(m->conn, sql.p, prefix, &o, &written, &n_written, err);
+        }
+        int reset = trib_exec(m->conn, "SET disabled_optimizers = ''", rc == 0 ? err : NULL);
+        rc = rc == 0 ? reset : rc;
         free(prefix);
     }
     trib_buf_free(&sql);
-    *ret = trib_calloc(n_written, sizeof **ret);
-    *ret_n = 0;
+    TRIB_GROW(ret->adds, ret->cap, ret->n + n_written);
     for (size_t i = 0; i < n_written; i++) {
         if (rc == 0 && written[i].path != NULL && written[i].rows > 0) {
-            rc = trib_delta_add_file(&r->m->silver, &written[i], NULL, 0, &(*ret)[*ret_n], err);
-            *ret_n += rc == 0;
+            rc = trib_delta_add_file(&m->silver, &written[i], NULL, 0, &ret->adds[ret->n], err);
+            ret->n += rc == 0;
         }
         trib_parquet_file_free(&written[i]);
     }
     free(written);
     return rc;
+}
+
+static int write_files(struct merge_run *r, const struct trib_add *old, size_t n_old, struct files *ret, struct trib_err *err)
+{
+    int64_t last = 0;
+    TRIB_TRY(mapping(r, old, n_old, err));
+    TRIB_TRY(trib_query_i64(r->m->conn, "SELECT max(part) FROM winner_parts", 0, &last, err));
+    for (int64_t part = 0; part <= last; part++) {
+        TRIB_TRY(trib_execf(r->m->conn, err, "CREATE OR REPLACE TEMP TABLE winners AS SELECT f FROM winner_parts WHERE part = %lld", (long long)part));
+        TRIB_TRY(write_part(r, old, n_old, part == 0, ret, err));
+    }
+    return 0;
 }
 
 static char *settings_text(const struct trib_merge *m)
@@ -245,8 +269,9 @@ static int commit(struct merge_run *r, const struct trib_add *adds, size_t n_add
 int trib_merge_write(struct merge_run *r, bool changed, struct trib_step *ret, struct trib_err *err)
 {
     struct trib_merge *m = r->m;
-    struct trib_add *old = NULL, *adds = NULL;
-    size_t n_old = 0, n_adds = 0;
+    struct trib_add *old = NULL;
+    size_t n_old = 0;
+    struct files new = {0};
     int rc = 0;
     if (changed || r->widened) {
         rc = trib_execf(m->conn, err, "CREATE OR REPLACE TEMP TABLE all_files AS SELECT %zu::BIGINT AS count", r->s.n_adds);
@@ -257,19 +282,19 @@ int trib_merge_write(struct merge_run *r, bool changed, struct trib_step *ret, s
             rc = touched(r, &old, &n_old, err);
         }
         if (rc == 0) {
-            rc = write_files(r, old, n_old, &adds, &n_adds, err);
+            rc = write_files(r, old, n_old, &new, err);
         }
     }
     if (rc == 0) {
-        rc = commit(r, adds, n_adds, old, n_old, err);
-        if (rc != 0 && (err == NULL || !err->ambiguous)) {
-            trib_delta_abandon(&m->silver, adds, n_adds);
-        }
+        rc = commit(r, new.adds, new.n, old, n_old, err);
     }
-    for (size_t i = 0; i < n_adds; i++) {
-        trib_add_free(&adds[i]);
+    if (rc != 0 && (err == NULL || !err->ambiguous)) {
+        trib_delta_abandon(&m->silver, new.adds, new.n);
     }
-    free(adds);
+    for (size_t i = 0; i < new.n; i++) {
+        trib_add_free(&new.adds[i]);
+    }
+    free(new.adds);
     free(old); /* borrowed from the snapshot */
     if (rc == 0) {
         ret->worked = true;

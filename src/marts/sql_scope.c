@@ -313,7 +313,9 @@ static int make_view(struct binding *b, size_t ref, const struct trib_delta *t, 
                  : trib_err_set(err, TRIB_E_NOT_FOUND,
                                 "it has no rows yet; try: `tributary run --once`, then the query again");
     } else {
-        trib_buf_addf(&sql, r->table == SIZE_MAX ? "CREATE SCHEMA IF NOT EXISTS delta_%zu; " : "", ref);
+        if (r->table == SIZE_MAX) {
+            trib_buf_addf(&sql, "CREATE SCHEMA IF NOT EXISTS delta_%zu; ", ref);
+        }
         trib_buf_adds(&sql, "CREATE OR REPLACE VIEW ");
         view_name(b, ref, &sql);
         trib_buf_adds(&sql, " AS ");

@@ -10,7 +10,8 @@ enum { PROBLEMS_MAX = 200, SECRET_MAX = 64 << 10, SHOWN_MAX = 60, MERGE_MAX = 10
 
 /* ---- problems ---- */
 
-static void problem_addv(struct trib_problems *p, size_t line, size_t column, const char *fmt, va_list ap)
+__attribute__((format(printf, 4, 0))) static void problem_addv(struct trib_problems *p, size_t line, size_t column,
+                                                               const char *fmt, va_list ap)
 {
     char *text = NULL;
     if (p->n == PROBLEMS_MAX) {

@@ -306,6 +306,7 @@ static const struct bad_case bad_cases[] = {
     {HEAD "zzz: 1\n" TABLE, "3:1", "unknown key `zzz` at the top of the file; there are pipeline, lake,"},
     {HEAD "${env:NAME}: 1\n" TABLE, "3:1", "never in keys"},
     {HEAD "lake: /other\n" TABLE, "3:1", "the key `lake` stands twice here, first in line 2"},
+    {HEAD TABLE "tables: []\n", "7:1", "the key `tables` stands twice"},
     {"lake: /lake\n" TABLE, "1:1", "the key `pipeline` is missing at the top"},
     {"pipeline: shop\n" TABLE, "1:1", "the key `lake` is missing"},
     {HEAD, "1:1", "the key `tables` is missing"},

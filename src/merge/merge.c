@@ -123,6 +123,7 @@ static int run(struct merge_run *r, struct trib_step *ret, struct trib_err *err)
         return 0;
     }
     TRIB_TRY(trib_delta_load(&m->silver, -1, &r->s, err));
+    TRIB_TRY(trib_merge_check_settings(r, err));
     r->from = trib_snapshot_txn(&r->s, m->app);
     if (r->from >= r->b.version) {
         return 0;

@@ -79,6 +79,9 @@ void trib_where_free(struct trib_where *w);
 /* A boolean expression, never NULL. */
 void trib_where_sql(const struct trib_where *w, const char *item, const char *rescued, struct trib_buf *sql);
 
+/* Changed settings on an existing table are refused before anything is done (interface.md, Configuration). */
+TRIB_CHECKED int trib_merge_check_settings(const struct merge_run *r, struct trib_err *err);
+
 /* ---- write.c: new files and the commit ----------------------------------------------------------------------------- */
 TRIB_CHECKED int trib_merge_write(struct merge_run *r, bool changed, struct trib_step *ret, struct trib_err *err);
 

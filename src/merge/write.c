@@ -228,22 +228,23 @@ static char *settings_text(const struct trib_merge *m)
     return trib_buf_take(&b);
 }
 
-/* Changed settings on an existing table are refused (interface.md, Configuration). */
-static int check_settings(const struct merge_run *r, const char *settings, struct trib_err *err)
+int trib_merge_check_settings(const struct merge_run *r, struct trib_err *err)
 {
     const char *was = trib_snapshot_property(&r->s, "tributary.settings");
-    if (r->s.version >= 0 && was != NULL && strcmp(was, settings) != 0) {
-        return trib_err_set(err, TRIB_E_CONFIG, "table %s: silver %s/%s was written with other settings (%s, now %s): undo the change, or write to a new silver.table",
-                            r->m->o.table, r->m->o.domain, r->m->o.silver, was, settings);
+    char *now = settings_text(r->m);
+    int rc = 0;
+    if (r->s.version >= 0 && was != NULL && strcmp(was, now) != 0) {
+        rc = trib_err_set(err, TRIB_E_CONFIG, "silver %s/%s was written with other settings (%s, now %s): undo the change, or give the block another `table`", r->m->o.domain,
+                          r->m->o.silver, was, now);
     }
-    return 0;
+    free(now);
+    return rc;
 }
 
 static int commit(struct merge_run *r, const struct trib_add *adds, size_t n_adds, const struct trib_add *removes, size_t n_removes, struct trib_err *err)
 {
     const struct trib_merge *m = r->m;
     char *settings = settings_text(m);
-    int rc = check_settings(r, settings, err);
     char rows[32], from[32];
     (void)snprintf(rows, sizeof rows, "%lld", (long long)r->rows);
     (void)snprintf(from, sizeof from, "%lld", (long long)r->b.version);
@@ -259,9 +260,7 @@ static int commit(struct merge_run *r, const struct trib_add *adds, size_t n_add
         .metrics = metrics, .n_metrics = 1, .txn = &txn, .n_txn = 1, .new_metadata = fresh || r->schema_changed, .schema = &r->schema,
         .properties = fresh ? properties : r->s.properties, .n_properties = fresh ? 2 : r->s.n_properties,
         .protocol = fresh ? &protocol : NULL, .adds = adds, .n_adds = n_adds, .removes = removes, .n_removes = n_removes, .data_change = true};
-    if (rc == 0) {
-        rc = trib_delta_commit(&m->silver, &r->s, &c, err);
-    }
+    int rc = trib_delta_commit(&m->silver, &r->s, &c, err);
     free(settings);
     return rc;
 }

@@ -371,6 +371,7 @@ static const struct trib_key keys[] = {
     {.path = "tables.silver.sequence",
      .form = TRIB_KEY_TEXT,
      .initial = "stream",
+     .later = "the order by an attribute of your own",
      .text =
          "What orders the changes of an item. `stream`: the order of the source. An attribute: a version or update time of your own; records without it go to quarantine."},
     {.path = "tables.silver.columns", .form = TRIB_KEY_MAP, .text = "Names of the columns that Tributary adds."},

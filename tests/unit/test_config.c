@@ -135,7 +135,7 @@ static void test_everything_set(void **state)
         "    source: {type: export, path: file:///exports/e}\n"
         "    schema: {evolution: fail, infer: false, numbers: string, hints: {amount: 'decimal(18,2)', address.zip: string}, max_columns: 5}\n"
         "    silver:\n"
-        "      - {where: \"type = 'order'\", domain: sales, table: orders, deletes: hard, history: scd2, sequence: version}\n"
+        "      - {where: \"type = 'order'\", domain: sales, table: orders, deletes: hard, history: scd2}\n"
         "      - {where: \"type = 'customer'\", table: customers, columns: {updated_at: updated_at, is_deleted: is_deleted}}\n"
         "    late_after: 36h\n    late: quarantine\n"
         "gold:\n  - {subject: sales, name: revenue, sql: sql/r.sql}\n  - {sql: /abs/Top Ten.v2.sql}\n");
@@ -164,7 +164,7 @@ static void test_everything_set(void **state)
     assert_string_equal(t->silver[0].where, "type = 'order'");
     assert_true(t->silver[0].hard_deletes);
     assert_true(t->silver[0].scd2);
-    assert_string_equal(t->silver[0].sequence, "version");
+    assert_null(t->silver[0].sequence);
     assert_string_equal(t->silver[1].domain, "default");
     assert_string_equal(t->silver[1].updated_at, "updated_at");
     assert_int_equal(t->late_after_us, (int64_t)36 * 3600 * 1000000);

@@ -259,9 +259,7 @@ static int ensure_folder(struct file_store *s, const char *key, struct trib_err 
         }
         TRIB_CLEANUP(trib_cleanup_free) char *part = trib_strndup(folder, up > 0 ? up - 1 : 0);
         TRIB_CLEANUP(trib_cleanup_free)
-        char *above = n == 0          ? trib_fs_parent(s->root)
-                      : *part == '\0' ? trib_strdup(s->root)
-                                      : path_of(s, part);
+        char *above = n == 0 ? trib_fs_parent(s->root) : *part == '\0' ? trib_strdup(s->root) : path_of(s, part);
         TRIB_TRY(s->fs->sync_dir(s->fs->ctx, above, err));
         if (n == 0) {
             break;

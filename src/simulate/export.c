@@ -11,13 +11,13 @@
 #include "simulate/own.h"
 
 enum { FILE_ITEMS = 100000, FEW_FILES = 3 };
-#define FILE_BYTES (INT64_C(256) << 20)
+#define FILE_BYTES  (INT64_C(256) << 20)
 #define FLUSH_BYTES ((size_t)256 << 10)
 
 struct exporter {
     struct trib_sim *m;
-    char *folder;              /* DIR/AWSDynamoDB/<id> */
-    struct trib_seeded rng;    /* file names */
+    char *folder;           /* DIR/AWSDynamoDB/<id> */
+    struct trib_seeded rng; /* file names */
     struct trib_sim_file *f;
     char name[64];
     int64_t in_file, per_file, done;
@@ -117,7 +117,8 @@ static int one_block(struct exporter *x, int64_t block, struct trib_err *err)
 static int data_files(struct exporter *x, struct trib_err *err)
 {
     const struct trib_sim_opts *o = x->m->o;
-    uint64_t blocks = (uint64_t)(x->m->shop.base_customers + TRIB_SIM_BLOCK_CUSTOMERS - 1) / TRIB_SIM_BLOCK_CUSTOMERS, step = blocks * 5 / 8 + 1;
+    uint64_t blocks = (uint64_t)(x->m->shop.base_customers + TRIB_SIM_BLOCK_CUSTOMERS - 1) / TRIB_SIM_BLOCK_CUSTOMERS,
+             step = blocks * 5 / 8 + 1;
     while (gcd(step, blocks) != 1) {
         step++;
     }
@@ -125,7 +126,8 @@ static int data_files(struct exporter *x, struct trib_err *err)
     for (uint64_t i = 0, b = o->seed % blocks; i < blocks; i++, b = (b + step) % blocks) {
         TRIB_TRY(one_block(x, (int64_t)b, err));
         if (i % 64 == 0 && o->progress != NULL) {
-            o->progress(o->ctx, "export", x->done, o->items, x->m->result.raw_bytes + (x->f != NULL ? trib_sim_file_raw(x->f) : 0));
+            o->progress(o->ctx, "export", x->done, o->items,
+                        x->m->result.raw_bytes + (x->f != NULL ? trib_sim_file_raw(x->f) : 0));
         }
     }
     return 0;
@@ -155,15 +157,23 @@ static int manifests(struct exporter *x, struct trib_err *err)
     int64_t at = m->shop.start_us - TRIB_SIM_EXPORT_BEFORE_US;
     struct trib_buf b;
     trib_buf_init(&b, 4096);
-    trib_buf_addf(&b, "{\"version\":\"2020-06-30\",\"exportArn\":\"arn:aws:dynamodb:eu-west-1:123456789012:table/shop/export/%s\",\"startTime\":\"", m->export_id);
+    trib_buf_addf(
+        &b,
+        "{\"version\":\"2020-06-30\",\"exportArn\":\"arn:aws:dynamodb:eu-west-1:123456789012:table/shop/export/%s\",\"startTime\":\"",
+        m->export_id);
     trib_sim_iso(&b, at, true);
     trib_buf_adds(&b, "\",\"endTime\":\"");
     trib_sim_iso(&b, at + 289417000, true);
-    trib_buf_adds(&b, "\",\"tableArn\":\"arn:aws:dynamodb:eu-west-1:123456789012:table/shop\",\"tableId\":\"5b0e2ad4-8f0c-4c55-9d5e-1b6d2f3c7a90\",\"exportTime\":\"");
+    trib_buf_adds(
+        &b,
+        "\",\"tableArn\":\"arn:aws:dynamodb:eu-west-1:123456789012:table/shop\",\"tableId\":\"5b0e2ad4-8f0c-4c55-9d5e-1b6d2f3c7a90\",\"exportTime\":\"");
     trib_sim_iso(&b, at, true);
-    trib_buf_addf(&b, "\",\"s3Bucket\":\"shop-exports\",\"s3Prefix\":\"prod\",\"s3SseAlgorithm\":\"AES256\",\"s3SseKmsKeyId\":null,"
-                      "\"manifestFilesS3Key\":\"prod/AWSDynamoDB/%s/manifest-files.json\",\"billedSizeBytes\":%lld,\"itemCount\":%lld,"
-                      "\"outputFormat\":\"DYNAMODB_JSON\"}\n", m->export_id, (long long)m->result.raw_bytes, (long long)m->o->items);
+    trib_buf_addf(
+        &b,
+        "\",\"s3Bucket\":\"shop-exports\",\"s3Prefix\":\"prod\",\"s3SseAlgorithm\":\"AES256\",\"s3SseKmsKeyId\":null,"
+        "\"manifestFilesS3Key\":\"prod/AWSDynamoDB/%s/manifest-files.json\",\"billedSizeBytes\":%lld,\"itemCount\":%lld,"
+        "\"outputFormat\":\"DYNAMODB_JSON\"}\n",
+        m->export_id, (long long)m->result.raw_bytes, (long long)m->o->items);
     int rc = trib_buf_check(&b, "manifest-summary.json", err);
     if (rc == 0) {
         rc = put_with_md5(x, "manifest-summary", &b, err);
@@ -178,7 +188,8 @@ int trib_sim_export(struct trib_sim *m, struct trib_err *err)
     int64_t per_file = (m->o->items + FEW_FILES - 1) / FEW_FILES;
     x.per_file = per_file < FILE_ITEMS ? per_file : FILE_ITEMS;
     trib_seeded_init(&x.rng, m->o->seed ^ 0x6578706F7274ULL);
-    m->export_id = trib_asprintf("%014lld-%08x", (long long)((m->shop.start_us - TRIB_SIM_EXPORT_BEFORE_US) / 1000), (unsigned)(trib_seeded_next(&x.rng) >> 32));
+    m->export_id = trib_asprintf("%014lld-%08x", (long long)((m->shop.start_us - TRIB_SIM_EXPORT_BEFORE_US) / 1000),
+                                 (unsigned)(trib_seeded_next(&x.rng) >> 32));
     x.folder = trib_asprintf("%s/AWSDynamoDB/%s", m->o->out, m->export_id);
     trib_buf_init(&x.lines, TRIB_SIM_BUF_MAX);
     trib_buf_init(&x.manifest, TRIB_SIM_BUF_MAX);

@@ -164,7 +164,8 @@ int trib_sim_file_open(const char *path, struct trib_sim_file **ret, struct trib
     if (f->md5 == NULL || EVP_DigestInit_ex(f->md5, EVP_md5(), NULL) != 1 ||
         deflateInit2(&f->z, Z_BEST_SPEED, Z_DEFLATED, 15 + 16, 9, Z_DEFAULT_STRATEGY) != Z_OK) {
         trib_sim_file_abandon(f);
-        return trib_err_set(err, TRIB_E_INTERNAL, "cannot start MD5 or gzip for %s; does the system forbid MD5 (FIPS mode)?", path);
+        return trib_err_set(err, TRIB_E_INTERNAL,
+                            "cannot start MD5 or gzip for %s; does the system forbid MD5 (FIPS mode)?", path);
     }
     *ret = f;
     return 0;
@@ -247,8 +248,10 @@ void trib_sim_base64(struct trib_buf *to, const unsigned char *p, size_t n)
 {
     static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     for (size_t i = 0; i < n; i += 3) {
-        uint32_t v = (uint32_t)p[i] << 16 | (i + 1 < n ? (uint32_t)p[i + 1] << 8 : 0) | (i + 2 < n ? (uint32_t)p[i + 2] : 0);
-        char four[4] = {digits[v >> 18], digits[v >> 12 & 63], i + 1 < n ? digits[v >> 6 & 63] : '=', i + 2 < n ? digits[v & 63] : '='};
+        uint32_t v =
+            (uint32_t)p[i] << 16 | (i + 1 < n ? (uint32_t)p[i + 1] << 8 : 0) | (i + 2 < n ? (uint32_t)p[i + 2] : 0);
+        char four[4] = {digits[v >> 18], digits[v >> 12 & 63], i + 1 < n ? digits[v >> 6 & 63] : '=',
+                        i + 2 < n ? digits[v & 63] : '='};
         trib_buf_add(to, four, 4);
     }
 }

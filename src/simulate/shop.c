@@ -6,7 +6,7 @@
 #include "simulate/own.h"
 
 #define ADD(to, literal) trib_buf_add((to), (literal), sizeof(literal) - 1)
-#define PICK(table, r) ((table)[(r) % (sizeof(table) / sizeof((table)[0]))])
+#define PICK(table, r)   ((table)[(r) % (sizeof(table) / sizeof((table)[0]))])
 
 /* Some order often, one not at all. */
 static const uint8_t slot_owner[TRIB_SIM_BLOCK_ORDERS] = {
@@ -14,14 +14,17 @@ static const uint8_t slot_owner[TRIB_SIM_BLOCK_ORDERS] = {
 };
 
 static const char *const first_names[] = {
-    "Anna", "Zoë", "Łukasz", "Søren", "María", "Jürgen", "Nour", "Ivan", "Chloé", "Yuki", "Ayşe", "Dmitri", "Siân", "Tomáš", "Eva", "Noah",
-    "さくら", "Олена", "Amina", "Björn", "Lía", "Ola", "Ravi", "Mei",
+    "Anna", "Zoë",   "Łukasz", "Søren", "María",  "Jürgen", "Nour",  "Ivan",  "Chloé", "Yuki", "Ayşe", "Dmitri",
+    "Siân", "Tomáš", "Eva",    "Noah",  "さくら", "Олена",  "Amina", "Björn", "Lía",   "Ola",  "Ravi", "Mei",
 };
 static const char *const last_names[] = {
-    "Schmidt", "O'Neill", "Nowak", "García", "Müller", "Rossi", "Kowalczyk", "Ångström", "Dvořák", "Le Goff", "Tanaka", "Öztürk", "van der Berg",
-    "Novák", "Silva", "Papadopoulou", "山田", "Шевченко", "Haddad", "Lindqvist", "Brontë", "Nguyễn",
+    "Schmidt", "O'Neill",  "Nowak",  "García",    "Müller",       "Rossi",  "Kowalczyk", "Ångström",
+    "Dvořák",  "Le Goff",  "Tanaka", "Öztürk",    "van der Berg", "Novák",  "Silva",     "Papadopoulou",
+    "山田",    "Шевченко", "Haddad", "Lindqvist", "Brontë",       "Nguyễn",
 };
-static const struct { const char *city, *country, *zip, *lat, *lon; } cities[] = {
+static const struct {
+    const char *city, *country, *zip, *lat, *lon;
+} cities[] = {
     {"Berlin", "DE", "10115", "52.52", "13.405"},       {"München", "DE", "80331", "48.137", "11.575"},
     {"Kraków", "PL", "31-001", "50.0614", "19.9366"},   {"Lisboa", "PT", "1100-148", "38.7223", "-9.1393"},
     {"Zürich", "CH", "8001", "47.3769", "8.5417"},      {"Paris", "FR", "75001", "48.8566", "2.3522"},
@@ -29,26 +32,44 @@ static const struct { const char *city, *country, *zip, *lat, *lon; } cities[] =
     {"Dublin", "IE", "D02 X285", "53.3498", "-6.2603"}, {"Reykjavík", "IS", "101", "64.1466", "-21.9426"},
     {"Málaga", "ES", "29001", "36.7213", "-4.4214"},    {"Praha", "CZ", "110 00", "50.0755", "14.4378"},
 };
-static const char *const streets[] = {"Hauptstraße", "Rue de l'Église", "ul. Długa", "Calle Mayor", "Main Street", "Via Roma", "Östra gatan", "Na Příkopě"};
-static const struct { const char *sku, *title; unsigned euros, grams; } products[] = {
-    {"MUG-01", "Mug, stoneware", 14, 380},         {"MUG-02", "Mug \\\"Monday\\\"", 16, 390},   {"TEA-01", "Sencha 茶, 100 g", 12, 110},
-    {"TEA-02", "Earl Grey, 250 g", 9, 270},        {"KTL-01", "Kettle, copper", 89, 1450},     {"POT-01", "Teapot, cast iron", 74, 1980},
-    {"TRY-01", "Tray, walnut", 38, 900},           {"CUP-06", "Cups, set of six", 54, 1320},   {"SPN-01", "Spoon, olive wood", 7, 45},
-    {"TWL-02", "Tea towel, linen", 11, 120},       {"HNY-01", "Honey, lime blossom", 8, 620},  {"BSC-01", "Biscuits, café crème", 6, 240},
-    {"SCL-01", "Scale, 0.1 g", 45, 510},           {"TMR-01", "Timer, hourglass", 19, 210},    {"GRN-01", "Grinder, hand", 69, 860},
-    {"FLT-40", "Filters, 40 pieces", 5, 90},       {"BOX-01", "Gift box, small", 4, 150},      {"BOX-02", "Gift box, large", 6, 260},
-    {"JAR-01", "Jar, airtight ½ l", 13, 430},      {"MTC-01", "Matcha whisk 茶筅", 22, 60},    {"BRD-01", "Board, oak", 33, 1100},
-    {"LMP-01", "Lamp, paper", 60, 700},            {"CND-03", "Candles, three", 15, 480},      {"APR-01", "Apron, blue", 29, 310},
+static const char *const streets[] = {"Hauptstraße", "Rue de l'Église", "ul. Długa",   "Calle Mayor",
+                                      "Main Street", "Via Roma",        "Östra gatan", "Na Příkopě"};
+static const struct {
+    const char *sku, *title;
+    unsigned euros, grams;
+} products[] = {
+    {"MUG-01", "Mug, stoneware", 14, 380},     {"MUG-02", "Mug \\\"Monday\\\"", 16, 390},
+    {"TEA-01", "Sencha 茶, 100 g", 12, 110},   {"TEA-02", "Earl Grey, 250 g", 9, 270},
+    {"KTL-01", "Kettle, copper", 89, 1450},    {"POT-01", "Teapot, cast iron", 74, 1980},
+    {"TRY-01", "Tray, walnut", 38, 900},       {"CUP-06", "Cups, set of six", 54, 1320},
+    {"SPN-01", "Spoon, olive wood", 7, 45},    {"TWL-02", "Tea towel, linen", 11, 120},
+    {"HNY-01", "Honey, lime blossom", 8, 620}, {"BSC-01", "Biscuits, café crème", 6, 240},
+    {"SCL-01", "Scale, 0.1 g", 45, 510},       {"TMR-01", "Timer, hourglass", 19, 210},
+    {"GRN-01", "Grinder, hand", 69, 860},      {"FLT-40", "Filters, 40 pieces", 5, 90},
+    {"BOX-01", "Gift box, small", 4, 150},     {"BOX-02", "Gift box, large", 6, 260},
+    {"JAR-01", "Jar, airtight ½ l", 13, 430},  {"MTC-01", "Matcha whisk 茶筅", 22, 60},
+    {"BRD-01", "Board, oak", 33, 1100},        {"LMP-01", "Lamp, paper", 60, 700},
+    {"CND-03", "Candles, three", 15, 480},     {"APR-01", "Apron, blue", 29, 310},
 };
 static const char *const notes[] = {
-    "Please ring twice", "Bitte beim Nachbarn abgeben – danke!", "午後に配達してください", "🎁 gift wrap, please", "say \\\"hi\\\" to Ana\\nand thanks",
-    "C:\\\\temp is not a street", "Zweiter Hof,\\tlinks", "Leave at the door ☂", "по возможности утром", "naïve café, 2nd floor",
+    "Please ring twice",
+    "Bitte beim Nachbarn abgeben – danke!",
+    "午後に配達してください",
+    "🎁 gift wrap, please",
+    "say \\\"hi\\\" to Ana\\nand thanks",
+    "C:\\\\temp is not a street",
+    "Zweiter Hof,\\tlinks",
+    "Leave at the door ☂",
+    "по возможности утром",
+    "naïve café, 2nd floor",
 };
 static const char *const tags[] = {"new", "vip", "repeat", "fragile", "promo-autumn", "géant", "b2b"};
 static const char *const languages[] = {"de", "en", "fr", "pl", "ja", "uk", "es"};
-static const char *const words[] = {"tea", "kettle", "morning", "copper", "harvest", "leaf", "water", "steam", "autumn", "walnut", "grün", "茶", "cup", "garden", "slow", "rain"};
+static const char *const words[] = {"tea",    "kettle", "morning", "copper", "harvest", "leaf",   "water", "steam",
+                                    "autumn", "walnut", "grün",    "茶",     "cup",     "garden", "slow",  "rain"};
 static const char *const tiers[] = {"bronze", "silver", "gold"};
-static const char *const status_texts[] = {"", "cart", "placed", "paid", "packed", "shipped", "delivered", "returned", "cancelled"};
+static const char *const status_texts[] = {"",        "cart",      "placed",   "paid",     "packed",
+                                           "shipped", "delivered", "returned", "cancelled"};
 
 const char *trib_sim_status_text(enum trib_sim_status s) { return status_texts[s]; }
 
@@ -63,7 +84,11 @@ static struct trib_seeded item_rng(const struct trib_sim_shop *s, uint64_t kind,
 void trib_sim_shop_init(struct trib_sim_shop *s, const struct trib_sim_opts *o, int64_t start_us)
 {
     int64_t customers = (o->items + 4) / 5;
-    *s = (struct trib_sim_shop){.seed = o->seed, .base_customers = customers, .base_orders = o->items - customers, .start_us = start_us, .item_bytes = o->item_bytes,
+    *s = (struct trib_sim_shop){.seed = o->seed,
+                                .base_customers = customers,
+                                .base_orders = o->items - customers,
+                                .start_us = start_us,
+                                .item_bytes = o->item_bytes,
                                 .cast = o->items >= 50 && o->changes >= 100};
 }
 
@@ -112,7 +137,10 @@ void trib_sim_iso(struct trib_buf *to, int64_t us, bool millis)
     trib_buf_addc(to, 'Z');
 }
 
-int64_t trib_sim_slot_customer(int64_t block, int64_t slot) { return (slot_owner[slot] + block) % TRIB_SIM_BLOCK_CUSTOMERS; }
+int64_t trib_sim_slot_customer(int64_t block, int64_t slot)
+{
+    return (slot_owner[slot] + block) % TRIB_SIM_BLOCK_CUSTOMERS;
+}
 
 int64_t trib_sim_order_customer(const struct trib_sim_shop *s, int64_t order)
 {
@@ -130,9 +158,11 @@ struct order_made {
     enum trib_sim_status status;
     int64_t created_s;
     unsigned n_lines;
-    struct { unsigned product, qty; } lines[4];
+    struct {
+        unsigned product, qty;
+    } lines[4];
     unsigned euros;
-    uint64_t looks; /* bits for what is there and what it says */
+    uint64_t looks;         /* bits for what is there and what it says */
     struct trib_seeded rng; /* for the rest */
 };
 
@@ -141,8 +171,9 @@ enum { LAMP = 21 };
 static void order_cast(const struct trib_sim_shop *s, int64_t order, struct order_made *m)
 {
     static const enum trib_sim_status role_status[TRIB_SIM_ROLES] = {
-        [TRIB_SIM_WIDENED] = TRIB_SIM_PAID,     [TRIB_SIM_RESCUED] = TRIB_SIM_PLACED, [TRIB_SIM_LATE_LOST] = TRIB_SIM_PLACED,
-        [TRIB_SIM_LATE_WON] = TRIB_SIM_SHIPPED, [TRIB_SIM_EXPIRED] = TRIB_SIM_CART,   [TRIB_SIM_REMOVED] = TRIB_SIM_DELIVERED,
+        [TRIB_SIM_WIDENED] = TRIB_SIM_PAID,     [TRIB_SIM_RESCUED] = TRIB_SIM_PLACED,
+        [TRIB_SIM_LATE_LOST] = TRIB_SIM_PLACED, [TRIB_SIM_LATE_WON] = TRIB_SIM_SHIPPED,
+        [TRIB_SIM_EXPIRED] = TRIB_SIM_CART,     [TRIB_SIM_REMOVED] = TRIB_SIM_DELIVERED,
     };
     if (order < TRIB_SIM_ROLES) {
         m->status = role_status[order];
@@ -165,8 +196,14 @@ static void order_make(const struct trib_sim_shop *s, int64_t order, struct orde
     struct trib_seeded r = item_rng(s, 0, order);
     (void)trib_seeded_next(&r); /* the customer of a new order */
     uint64_t x = trib_seeded_below(&r, 100);
-    m->status = x < 5 ? TRIB_SIM_CART : x < 9 ? TRIB_SIM_PLACED : x < 16 ? TRIB_SIM_PAID : x < 20 ? TRIB_SIM_PACKED : x < 34 ? TRIB_SIM_SHIPPED
-                : x < 92 ? TRIB_SIM_DELIVERED : x < 96 ? TRIB_SIM_RETURNED : TRIB_SIM_CANCELLED;
+    m->status = x < 5    ? TRIB_SIM_CART
+                : x < 9  ? TRIB_SIM_PLACED
+                : x < 16 ? TRIB_SIM_PAID
+                : x < 20 ? TRIB_SIM_PACKED
+                : x < 34 ? TRIB_SIM_SHIPPED
+                : x < 92 ? TRIB_SIM_DELIVERED
+                : x < 96 ? TRIB_SIM_RETURNED
+                         : TRIB_SIM_CANCELLED;
     m->created_s = s->start_us / 1000000 - 3600 - (int64_t)trib_seeded_below(&r, 30 * 86400);
     x = trib_seeded_next(&r);
     m->n_lines = 1 + (unsigned)(x & 3);
@@ -184,7 +221,8 @@ static void order_make(const struct trib_sim_shop *s, int64_t order, struct orde
     }
 }
 
-enum trib_sim_status trib_sim_order_status(const struct trib_sim_shop *s, int64_t order, const struct trib_sim_state *st)
+enum trib_sim_status trib_sim_order_status(const struct trib_sim_shop *s, int64_t order,
+                                           const struct trib_sim_state *st)
 {
     if (st->status != TRIB_SIM_AS_MADE) {
         return (enum trib_sim_status)st->status;
@@ -194,7 +232,8 @@ enum trib_sim_status trib_sim_order_status(const struct trib_sim_shop *s, int64_
     return m.status;
 }
 
-static int64_t created_s(const struct trib_sim_shop *s, int64_t order, const struct order_made *m, const struct trib_sim_state *st)
+static int64_t created_s(const struct trib_sim_shop *s, int64_t order, const struct order_made *m,
+                         const struct trib_sim_state *st)
 {
     return order < s->base_orders ? m->created_s : s->start_us / 1000000 + st->minute * INT64_C(60);
 }
@@ -412,7 +451,8 @@ static void pad(struct trib_buf *to, size_t start, int64_t item_bytes, struct tr
     ADD(to, "\"}");
 }
 
-void trib_sim_order_json(const struct trib_sim_shop *s, int64_t order, const struct trib_sim_state *st, struct trib_buf *to)
+void trib_sim_order_json(const struct trib_sim_shop *s, int64_t order, const struct trib_sim_state *st,
+                         struct trib_buf *to)
 {
     struct order_made m;
     order_make(s, order, &m);
@@ -439,9 +479,13 @@ void trib_sim_order_json(const struct trib_sim_shop *s, int64_t order, const str
     ADD(to, ",\"shipping\":");
     address(to, m.looks);
     order_extras(to, &m, st);
-    if (status == TRIB_SIM_CART) { /* the TTL attribute, epoch seconds. DynamoDB deletes some time after it, so an export has expired ones */
+    if (status ==
+        TRIB_SIM_CART) { /* the TTL attribute, epoch seconds. DynamoDB deletes some time after it, so an export has expired ones */
         ADD(to, ",\"expires_at\":{\"N\":\"");
-        trib_sim_uint(to, (uint64_t)(order < s->base_orders ? s->start_us / 1000000 - 1 - (int64_t)(m.looks >> 43 & 4095) : created + 1800), 1);
+        trib_sim_uint(to,
+                      (uint64_t)(order < s->base_orders ? s->start_us / 1000000 - 1 - (int64_t)(m.looks >> 43 & 4095)
+                                                        : created + 1800),
+                      1);
         ADD(to, "\"}");
     }
     if (s->item_bytes > 0) {
@@ -450,7 +494,8 @@ void trib_sim_order_json(const struct trib_sim_shop *s, int64_t order, const str
     trib_buf_addc(to, '}');
 }
 
-void trib_sim_customer_json(const struct trib_sim_shop *s, int64_t customer, const struct trib_sim_state *st, struct trib_buf *to)
+void trib_sim_customer_json(const struct trib_sim_shop *s, int64_t customer, const struct trib_sim_state *st,
+                            struct trib_buf *to)
 {
     struct trib_seeded r = item_rng(s, 1, customer);
     uint64_t l = trib_seeded_next(&r), x = trib_seeded_next(&r);

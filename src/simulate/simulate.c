@@ -3,26 +3,30 @@
 
 #include "simulate/own.h"
 
-#define START_US INT64_C(1793613600000000) /* 2026-11-02T10:00:00Z */
+#define START_US  INT64_C(1793613600000000) /* 2026-11-02T10:00:00Z */
 #define ITEMS_MAX INT64_C(4000000000)
 
 int trib_sim_stopped(const struct trib_sim *m, struct trib_err *err)
 {
     return m->o->stop_asked != NULL && m->o->stop_asked(m->o->ctx)
-               ? trib_err_set(err, TRIB_E_CANCELLED, "stopped; %s is incomplete (it has no _truth.json), remove it", m->o->out)
+               ? trib_err_set(err, TRIB_E_CANCELLED, "stopped; %s is incomplete (it has no _truth.json), remove it",
+                              m->o->out)
                : 0;
 }
 
 static int check(const struct trib_sim_opts *o, struct trib_err *err)
 {
     if (o->items < 1 || o->items > ITEMS_MAX) {
-        return trib_err_set(err, TRIB_E_USAGE, "items: %lld is not in 1 … %lld", (long long)o->items, (long long)ITEMS_MAX);
+        return trib_err_set(err, TRIB_E_USAGE, "items: %lld is not in 1 … %lld", (long long)o->items,
+                            (long long)ITEMS_MAX);
     }
     if (o->changes < 0 || o->changes > ITEMS_MAX) {
-        return trib_err_set(err, TRIB_E_USAGE, "changes: %lld is not in 0 … %lld", (long long)o->changes, (long long)ITEMS_MAX);
+        return trib_err_set(err, TRIB_E_USAGE, "changes: %lld is not in 0 … %lld", (long long)o->changes,
+                            (long long)ITEMS_MAX);
     }
     if (o->item_bytes < 0 || o->item_bytes > TRIB_SIM_ITEM_BYTES_MAX) {
-        return trib_err_set(err, TRIB_E_USAGE, "item bytes: %lld is not in 0 … %d", (long long)o->item_bytes, TRIB_SIM_ITEM_BYTES_MAX);
+        return trib_err_set(err, TRIB_E_USAGE, "item bytes: %lld is not in 0 … %d", (long long)o->item_bytes,
+                            TRIB_SIM_ITEM_BYTES_MAX);
     }
     if (o->rate < 0 || o->rate > 1000000) {
         return trib_err_set(err, TRIB_E_USAGE, "rate: %lld is not in 1 … 1000000 changes a second", (long long)o->rate);
@@ -37,9 +41,11 @@ static int put_truth(struct trib_sim *m, struct trib_err *err)
 {
     struct trib_buf b;
     trib_buf_init(&b, TRIB_SIM_BUF_MAX);
-    trib_buf_addf(&b, "{\"table\":\"shop\",\"seed\":%llu,\n\"export\":{\"id\":\"%s\",\"items\":%lld,\"orders\":%lld,\"customers\":%lld,\"data_files\":%lld},\n",
-                  (unsigned long long)m->o->seed, m->export_id, (long long)m->result.items, (long long)m->result.orders, (long long)m->result.customers,
-                  (long long)m->export_files);
+    trib_buf_addf(
+        &b,
+        "{\"table\":\"shop\",\"seed\":%llu,\n\"export\":{\"id\":\"%s\",\"items\":%lld,\"orders\":%lld,\"customers\":%lld,\"data_files\":%lld},\n",
+        (unsigned long long)m->o->seed, m->export_id, (long long)m->result.items, (long long)m->result.orders,
+        (long long)m->result.customers, (long long)m->export_files);
     trib_sim_truth_json(&m->truth, &b);
     trib_buf_adds(&b, ",\n\"stories\":{");
     trib_buf_add(&b, m->stories.p, m->stories.n);

@@ -23,29 +23,29 @@
 #include "base/err.h"
 
 struct trib_sim_opts {
-    const char *out;     /* a folder that is missing or empty */
+    const char *out; /* a folder that is missing or empty */
     uint64_t seed;
-    int64_t items;       /* in the export: four orders for each customer */
-    int64_t changes;     /* of the table after the export; the records are a few more (redelivered ones) */
-    int64_t rate;        /* changes a second, by their own time; 0: spread over three hours */
-    int64_t item_bytes;  /* orders are padded to about this size; 0: as they are */
-    bool live;           /* deliver in real time, at `rate`, with the times of the wall clock */
+    int64_t items;                  /* in the export: four orders for each customer */
+    int64_t changes;                /* of the table after the export; the records are a few more (redelivered ones) */
+    int64_t rate;                   /* changes a second, by their own time; 0: spread over three hours */
+    int64_t item_bytes;             /* orders are padded to about this size; 0: as they are */
+    bool live;                      /* deliver in real time, at `rate`, with the times of the wall clock */
     const struct trib_clock *clock; /* live only */
-    void (*sleep_until)(void *ctx, int64_t us); /* live only */
+    void (*sleep_until)(void *ctx, int64_t us);                                                /* live only */
     void (*progress)(void *ctx, const char *what, int64_t done, int64_t total, int64_t bytes); /* may be NULL */
-    bool (*stop_asked)(void *ctx);  /* may be NULL: CANCELLED, what is complete stays */
-    void *ctx;           /* of the three */
+    bool (*stop_asked)(void *ctx); /* may be NULL: CANCELLED, what is complete stays */
+    void *ctx;                     /* of the three */
 };
 
-#define TRIB_SIM_ITEMS_DEFAULT 1000
+#define TRIB_SIM_ITEMS_DEFAULT   1000
 #define TRIB_SIM_CHANGES_DEFAULT 600
-#define TRIB_SIM_ITEM_BYTES_MAX 400000 /* DynamoDB's limit is 400 KB */
+#define TRIB_SIM_ITEM_BYTES_MAX  400000 /* DynamoDB's limit is 400 KB */
 
 struct trib_sim_result {
     int64_t items, customers, orders; /* of the export */
     int64_t records;                  /* good change records, redelivered ones too */
     int64_t files;
-    int64_t raw_bytes, stored_bytes;  /* before and after compression */
+    int64_t raw_bytes, stored_bytes; /* before and after compression */
 };
 
 TRIB_CHECKED int trib_simulate(const struct trib_sim_opts *o, struct trib_sim_result *ret, struct trib_err *err);

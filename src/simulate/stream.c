@@ -11,12 +11,12 @@
 #include "simulate/own.h"
 
 enum { PENDING_MAX = 256, ORDER = 0, CUSTOMER = 1, INSERT = 0, MODIFY = 1, REMOVE = 2 };
-#define FILE_BYTES (INT64_C(64) << 20)
-#define FLUSH_BYTES ((size_t)256 << 10)
+#define FILE_BYTES    (INT64_C(64) << 20)
+#define FLUSH_BYTES   ((size_t)256 << 10)
 #define PENDING_BYTES ((size_t)16 << 20)
-#define HOUR_US INT64_C(3600000000)
-#define SECOND_US INT64_C(1000000)
-#define SEQUENCE_LOW UINT64_C(1000000000000000) /* 10^15 */
+#define HOUR_US       INT64_C(3600000000)
+#define SECOND_US     INT64_C(1000000)
+#define SEQUENCE_LOW  UINT64_C(1000000000000000) /* 10^15 */
 
 /* A line that is delivered once change `due` was made. */
 struct pending {
@@ -32,12 +32,12 @@ struct stream {
     struct trib_seeded rng;
     uint64_t sequence_high, sequence_low;
     struct trib_sim_file *f;
-    char *file_name;                  /* relative to the folder */
-    int64_t file_slot;                /* hour of its folder; live: its second */
+    char *file_name;   /* relative to the folder */
+    int64_t file_slot; /* hour of its folder; live: its second */
     struct trib_buf lines, line;
     struct pending pending[PENDING_MAX];
     size_t n_pending, pending_bytes;
-    int64_t k, now_us;                /* the change being made, and its time */
+    int64_t k, now_us; /* the change being made, and its time */
     int64_t first_us;
 };
 
@@ -72,8 +72,8 @@ static int open_file(struct stream *x, struct trib_err *err)
     trib_sim_iso(&b, x->now_us, false);
     TRIB_CLEANUP(trib_cleanup_free) char *t = trib_buf_take(&b);
     free(x->file_name);
-    x->file_name = trib_asprintf("ingest_date=%.4s/%.2s/%.2s/%.2s/shop-1-%.4s-%.2s-%.2s-%.2s-%.2s-%.2s-%s.json.gz", t, t + 5, t + 8, t + 11, t, t + 5, t + 8,
-                                 t + 11, t + 14, t + 17, uuid);
+    x->file_name = trib_asprintf("ingest_date=%.4s/%.2s/%.2s/%.2s/shop-1-%.4s-%.2s-%.2s-%.2s-%.2s-%.2s-%s.json.gz", t,
+                                 t + 5, t + 8, t + 11, t, t + 5, t + 8, t + 11, t + 14, t + 17, uuid);
     TRIB_CLEANUP(trib_cleanup_free) char *path = trib_asprintf("%s/%s", x->m->o->out, x->file_name);
     x->file_slot = x->now_us / (x->m->o->live ? SECOND_US : HOUR_US);
     return trib_sim_file_open(path, &x->f, err);
@@ -133,16 +133,19 @@ static void image(struct stream *x, int kind, int64_t number, const struct trib_
 }
 
 /* The record of a change → x->line. old or new: NULL when there is none. */
-static void record(struct stream *x, int kind, int64_t number, const struct trib_sim_state *old, const struct trib_sim_state *new, bool ttl, int64_t at_us)
+static void record(struct stream *x, int kind, int64_t number, const struct trib_sim_state *old,
+                   const struct trib_sim_state *new, bool ttl, int64_t at_us)
 {
     static const char *const ops[] = {"INSERT", "MODIFY", "REMOVE"};
     int op = old == NULL ? INSERT : new == NULL ? REMOVE : MODIFY;
     struct trib_buf *b = &x->line;
     trib_buf_clear(b);
     uint64_t id[2] = {trib_seeded_next(&x->rng), trib_seeded_next(&x->rng)};
-    trib_buf_addf(b, "{\"eventID\":\"%016llx%016llx\",\"eventName\":\"%s\",\"eventVersion\":\"1.1\",\"eventSource\":\"aws:dynamodb\",\"awsRegion\":\"eu-west-1\","
-                     "\"dynamodb\":{\"ApproximateCreationDateTime\":%lld,\"Keys\":", (unsigned long long)id[0], (unsigned long long)id[1], ops[op],
-                  (long long)(at_us / SECOND_US));
+    trib_buf_addf(
+        b,
+        "{\"eventID\":\"%016llx%016llx\",\"eventName\":\"%s\",\"eventVersion\":\"1.1\",\"eventSource\":\"aws:dynamodb\",\"awsRegion\":\"eu-west-1\","
+        "\"dynamodb\":{\"ApproximateCreationDateTime\":%lld,\"Keys\":",
+        (unsigned long long)id[0], (unsigned long long)id[1], ops[op], (long long)(at_us / SECOND_US));
     if (kind == ORDER) {
         trib_sim_order_keys(&x->m->shop, number, b);
     } else {
@@ -163,10 +166,12 @@ static void record(struct stream *x, int kind, int64_t number, const struct trib
         x->sequence_low -= SEQUENCE_LOW;
         x->sequence_high++;
     }
-    trib_buf_addf(b, ",\"SequenceNumber\":\"%llu%015llu\",\"SizeBytes\":%zu,\"StreamViewType\":\"NEW_AND_OLD_IMAGES\"}%s,"
-                     "\"eventSourceARN\":\"arn:aws:dynamodb:eu-west-1:123456789012:table/shop/stream/2026-10-01T08:00:00.000\"}\n",
-                  (unsigned long long)x->sequence_high, (unsigned long long)x->sequence_low, size,
-                  ttl ? ",\"userIdentity\":{\"type\":\"Service\",\"principalId\":\"dynamodb.amazonaws.com\"}" : "");
+    trib_buf_addf(
+        b,
+        ",\"SequenceNumber\":\"%llu%015llu\",\"SizeBytes\":%zu,\"StreamViewType\":\"NEW_AND_OLD_IMAGES\"}%s,"
+        "\"eventSourceARN\":\"arn:aws:dynamodb:eu-west-1:123456789012:table/shop/stream/2026-10-01T08:00:00.000\"}\n",
+        (unsigned long long)x->sequence_high, (unsigned long long)x->sequence_low, size,
+        ttl ? ",\"userIdentity\":{\"type\":\"Service\",\"principalId\":\"dynamodb.amazonaws.com\"}" : "");
     x->m->truth.by_op[op]++;
     x->m->truth.ttl += ttl;
     x->m->result.records++;
@@ -298,7 +303,9 @@ static bool advance(struct stream *x, int64_t number, struct trib_sim_state *st)
     case TRIB_SIM_PACKED: to = TRIB_SIM_SHIPPED; break;
     case TRIB_SIM_SHIPPED: to = TRIB_SIM_DELIVERED; break;
     case TRIB_SIM_DELIVERED: to = luck < 1 ? TRIB_SIM_RETURNED : s; break;
-    case TRIB_SIM_AS_MADE: case TRIB_SIM_RETURNED: case TRIB_SIM_CANCELLED: break;
+    case TRIB_SIM_AS_MADE:
+    case TRIB_SIM_RETURNED:
+    case TRIB_SIM_CANCELLED: break;
     }
     st->status = (uint8_t)to;
     if (to == s) {
@@ -353,7 +360,8 @@ static void story(struct stream *x, const char *name, int64_t number, const char
 }
 
 /* One role's change; held until change `until` (0: delivered as `how` says). */
-static int play(struct stream *x, int role, struct trib_sim_state st, bool ttl, enum delivery how, int64_t until, struct trib_err *err)
+static int play(struct stream *x, int role, struct trib_sim_state st, bool ttl, enum delivery how, int64_t until,
+                struct trib_err *err)
 {
     int op = make(x, ORDER, role, st, ttl);
     if (until > 0 && hold(x, until)) {
@@ -472,7 +480,8 @@ static int all_changes(struct stream *x, struct trib_err *err)
         if (x->k % 64 == 0) {
             TRIB_TRY(trib_sim_stopped(x->m, err));
             if (o->progress != NULL) {
-                o->progress(o->ctx, "changes", x->k, o->changes, x->m->result.raw_bytes + (x->f != NULL ? trib_sim_file_raw(x->f) : 0));
+                o->progress(o->ctx, "changes", x->k, o->changes,
+                            x->m->result.raw_bytes + (x->f != NULL ? trib_sim_file_raw(x->f) : 0));
             }
         }
     }

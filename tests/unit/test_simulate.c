@@ -122,7 +122,10 @@ static json_t *json_file(const char *folder, const char *name)
 
 static const char *text(const json_t *j, const char *key) { return json_string_value(json_object_get(j, key)); }
 static long long number(const json_t *j, const char *key) { return json_integer_value(json_object_get(j, key)); }
-static const char *attr(const json_t *item, const char *name, const char *type) { return text(json_object_get(item, name), type); }
+static const char *attr(const json_t *item, const char *name, const char *type)
+{
+    return text(json_object_get(item, name), type);
+}
 
 /* pk/sk → {"item": image or null, "sequence": text} */
 static void put(json_t *table, const json_t *keys, json_t *image, const char *sequence)
@@ -222,7 +225,8 @@ static void take_record(json_t *table, json_t *events, const char *line, struct 
         return;
     }
     const char *op = text(r, "eventName"), *id = text(r, "eventID");
-    json_t *d = json_object_get(r, "dynamodb"), *new = json_object_get(d, "NewImage"), *old = json_object_get(d, "OldImage");
+    json_t *d = json_object_get(r, "dynamodb"), *new = json_object_get(d, "NewImage"),
+           *old = json_object_get(d, "OldImage");
     t->ops[op[0] == 'I' ? 0 : op[0] == 'M' ? 1 : 2]++;
     assert_int_equal(new == NULL, op[0] == 'R');
     assert_int_equal(old == NULL, op[0] == 'I');
@@ -284,7 +288,8 @@ static void check_truth(const json_t *truth, json_t *table, const struct told *t
     long long live[2] = {0}, gone[2] = {0}, day_orders = 0, cents = 0, said_orders = 0, said_cents = 0;
     const char *key;
     json_t *e;
-    json_object_foreach(table, key, e) {
+    json_object_foreach(table, key, e)
+    {
         const json_t *item = json_object_get(e, "item");
         int kind = strstr(key, "/PROFILE") != NULL;
         live[kind] += json_is_object(item);
@@ -300,7 +305,8 @@ static void check_truth(const json_t *truth, json_t *table, const struct told *t
         }
     }
     size_t i;
-    json_array_foreach(json_object_get(truth, "revenue_by_day"), i, e) {
+    json_array_foreach(json_object_get(truth, "revenue_by_day"), i, e)
+    {
         said_orders += number(e, "orders");
         said_cents += cents_of(text(e, "revenue"));
     }
@@ -352,7 +358,8 @@ static void one_world(const char *name, struct trib_sim_opts o, bool cast)
     if (cast) { /* whole euros only, until the stream brings cents; the column comes later too */
         const char *key;
         json_t *e;
-        json_object_foreach(table, key, e) {
+        json_object_foreach(table, key, e)
+        {
             const json_t *item = json_object_get(e, "item");
             const char *price = attr(item, "price", "N");
             assert_true(price == NULL || strchr(price, '.') == NULL);
@@ -443,7 +450,15 @@ static void live_delivers_at_the_rate(void **state)
     struct trib_sim_result r;
     int64_t now = 1800000000000000;
     struct trib_clock clock = {clock_now, &now};
-    run("live", (struct trib_sim_opts){.seed = 1, .items = 100, .changes = 200, .rate = 50, .live = true, .clock = &clock, .sleep_until = clock_sleep, .ctx = &now},
+    run("live",
+        (struct trib_sim_opts){.seed = 1,
+                               .items = 100,
+                               .changes = 200,
+                               .rate = 50,
+                               .live = true,
+                               .clock = &clock,
+                               .sleep_until = clock_sleep,
+                               .ctx = &now},
         path, &r);
     assert_in_range(now - 1800000000000000, 3900000, 4000000); /* 200 changes at 50 a second */
     struct names f = files_below(path);
@@ -487,7 +502,8 @@ static void bad_options_are_refused(void **state)
     refuse((struct trib_sim_opts){.out = base, .items = 1}, TRIB_E_EXISTS, "not empty");
     refuse((struct trib_sim_opts){.out = "/proc/nowhere", .items = 1}, TRIB_E_NOT_FOUND, "/proc/nowhere");
     int asked = 0;
-    refuse((struct trib_sim_opts){.out = out, .items = 1000, .stop_asked = stop, .ctx = &asked}, TRIB_E_CANCELLED, "stopped");
+    refuse((struct trib_sim_opts){.out = out, .items = 1000, .stop_asked = stop, .ctx = &asked}, TRIB_E_CANCELLED,
+           "stopped");
     struct names f = files_below(out);
     for (size_t i = 0; i < f.n; i++) { /* no half file, no manifest */
         assert_null(strstr(f.p[i], "manifest"));
@@ -499,12 +515,9 @@ static void bad_options_are_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(folding_the_records_gives_the_truth),
-        cmocka_unit_test(small_ones_have_no_cast),
-        cmocka_unit_test(the_same_seed_gives_the_same_bytes),
-        cmocka_unit_test(wide_items_are_as_wide_as_asked),
-        cmocka_unit_test(live_delivers_at_the_rate),
-        cmocka_unit_test(bad_options_are_refused),
+        cmocka_unit_test(folding_the_records_gives_the_truth), cmocka_unit_test(small_ones_have_no_cast),
+        cmocka_unit_test(the_same_seed_gives_the_same_bytes),  cmocka_unit_test(wide_items_are_as_wide_as_asked),
+        cmocka_unit_test(live_delivers_at_the_rate),           cmocka_unit_test(bad_options_are_refused),
     };
     if (mkdtemp(base) == NULL) {
         return 1;

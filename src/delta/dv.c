@@ -158,7 +158,7 @@ static int by_row(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-static int read_payload(struct bytes *b, const struct trib_dv *dv, struct rows *to, struct trib_err *err)
+static int read_payload(struct bytes *b, int64_t cardinality, struct rows *to, struct trib_err *err)
 {
     enum { MAGIC = 1681511377 };
     uint64_t magic, buckets, high;
@@ -177,12 +177,29 @@ static int read_payload(struct bytes *b, const struct trib_dv *dv, struct rows *
             return damaged("broken bitmap, or more rows than its cardinality", err);
         }
     }
-    if (to->n != (size_t)dv->cardinality) {
+    if (to->n != (size_t)cardinality) {
         return damaged("its rows are fewer than its cardinality", err);
     }
     if (to->n > 1) {
         qsort(to->p, to->n, sizeof *to->p, by_row);
     }
+    return 0;
+}
+
+int trib_dv_parse(struct trib_view payload, int64_t cardinality, uint64_t **ret, size_t *ret_n, struct trib_err *err)
+{
+    if (cardinality < 0) {
+        return damaged("impossible cardinality", err);
+    }
+    struct bytes in = {.p = (const unsigned char *)payload.p, .n = payload.n};
+    struct rows rows = {.max = (size_t)cardinality};
+    int rc = read_payload(&in, cardinality, &rows, err);
+    if (rc != 0) {
+        free(rows.p);
+        return rc;
+    }
+    *ret = rows.p;
+    *ret_n = rows.n;
     return 0;
 }
 
@@ -300,18 +317,6 @@ int trib_dv_load(const struct trib_delta *t, const struct trib_dv *dv, uint64_t 
 {
     TRIB_CLEANUP(trib_buf_free) struct trib_buf b;
     trib_buf_init(&b, (size_t)INT32_MAX + 16);
-    if (dv->cardinality < 0) {
-        return damaged("impossible cardinality", err);
-    }
     TRIB_TRY(dv->storage == 'i' ? load_inline(dv, &b, err) : load_file(t, dv, &b, err));
-    struct bytes in = {.p = (const unsigned char *)b.p, .n = b.n};
-    struct rows rows = {.max = (size_t)dv->cardinality};
-    int rc = read_payload(&in, dv, &rows, err);
-    if (rc != 0) {
-        free(rows.p);
-        return rc;
-    }
-    *ret = rows.p;
-    *ret_n = rows.n;
-    return 0;
+    return trib_dv_parse(trib_buf_view(&b), dv->cardinality, ret, ret_n, err);
 }

@@ -161,6 +161,9 @@ TRIB_CHECKED int trib_checkpoint_read(const struct trib_delta *t, const struct t
 /* Positions of the rows left out, ascending. [out] free(). */
 TRIB_CHECKED int trib_dv_load(const struct trib_delta *t, const struct trib_dv *dv, uint64_t **ret, size_t *ret_n,
                               struct trib_err *err);
+/* The payload alone: magic number, buckets, bitmaps. */
+TRIB_CHECKED int trib_dv_parse(struct trib_view payload, int64_t cardinality, uint64_t **ret, size_t *ret_n,
+                               struct trib_err *err);
 bool trib_dv_same(const struct trib_dv *a, const struct trib_dv *b);
 struct trib_dv *trib_dv_copy(const struct trib_dv *dv);
 void trib_dv_free(struct trib_dv *dv);

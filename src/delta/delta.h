@@ -85,6 +85,7 @@ struct trib_snapshot {
     struct trib_domain *domains;
     int64_t checkpoint_version; /* newest checkpoint used, -1 */
     int64_t checkpoint_bytes;   /* its size */
+    int64_t commit_mtime_us;    /* of the newest commit's object, -1: tells a table made anew under the same path */
     int64_t log_bytes_since_checkpoint;
 };
 

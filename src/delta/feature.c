@@ -47,10 +47,21 @@ bool trib_snapshot_flag(const struct trib_snapshot *s, const char *key)
     return v != NULL && strcasecmp(v, "true") == 0;
 }
 
+static bool has_feature(char *const *features, const char *name)
+{
+    for (; features != NULL && *features != NULL; features++) {
+        if (strcmp(*features, name) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 enum trib_mapping trib_delta_mapping(const struct trib_snapshot *s)
 {
     const char *v = trib_snapshot_property(s, "delta.columnMapping.mode");
-    if (v == NULL || s->protocol.reader < 2) {
+    if (v == NULL || s->protocol.reader < 2 ||
+        (s->protocol.reader >= 3 && !has_feature(s->protocol.reader_features, "columnMapping"))) {
         return TRIB_MAPPING_NONE;
     }
     return strcasecmp(v, "name") == 0 ? TRIB_MAPPING_NAME

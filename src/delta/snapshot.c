@@ -192,8 +192,9 @@ static int replay(const struct plan *p, const struct trib_log_checkpoint *c, str
         ret->log_bytes_since_checkpoint += commit == NULL ? 0 : commit->size;
         apply_all(state, &a, v);
     }
-    const struct trib_log_commit *own = from == p->target ? find_commit(p->l, from) : NULL;
-    ret->timestamp_ms = own != NULL ? commit_time(p->t, own) : ms < 0 ? 0 : ms;
+    const struct trib_log_commit *newest = find_commit(p->l, p->target);
+    ret->timestamp_ms = from == p->target && newest != NULL ? commit_time(p->t, newest) : ms < 0 ? 0 : ms;
+    ret->commit_mtime_us = newest == NULL ? -1 : newest->mtime_us;
     ret->checkpoint_version = from;
     ret->checkpoint_bytes = c == NULL ? 0 : c->size;
     ret->version = p->target;
@@ -397,7 +398,9 @@ int trib_delta_refresh(const struct trib_delta *t, struct trib_snapshot *s, stru
     }
     TRIB_CLEANUP(trib_log_listing_free) struct trib_log_listing l = {0};
     TRIB_TRY(trib_log_list(t, s->version, &l, err));
-    if (l.n_commits == 0 || l.commits[0].version != s->version) {
+    bool ours = l.n_commits > 0 && l.commits[0].version == s->version &&
+                (s->commit_mtime_us < 0 || l.commits[0].mtime_us == s->commit_mtime_us);
+    if (!ours) {
         return reload(t, s, err); /* cleaned up, or made anew, behind our back */
     }
     memmove(l.commits, l.commits + 1, --l.n_commits * sizeof *l.commits);
@@ -420,6 +423,7 @@ int trib_delta_refresh(const struct trib_delta *t, struct trib_snapshot *s, stru
     trib_log_state_give(state, s);
     trib_log_state_free(state);
     s->version += (int64_t)n.n;
+    s->commit_mtime_us = l.commits[l.n_commits - 1].mtime_us;
     s->timestamp_ms = n.timestamp_ms;
     s->log_bytes_since_checkpoint += n.bytes;
     for (size_t i = 0; i < l.n_checkpoints; i++) {

@@ -412,6 +412,31 @@ static void test_conflict(void **state)
     trib_snapshot_free(&s);
 }
 
+static void test_made_anew(void **state)
+{
+    (void)state;
+    struct trib_delta t = table("anew");
+    struct trib_err err;
+    create(&t, NULL, 0);
+    append_one(&t, "a");
+    struct trib_snapshot s = load(&t, -1);
+    for (int v = 0; v < 2; v++) {
+        char *key = trib_delta_commit_key(&t, v);
+        assert_int_equal(trib_store_remove(store, key, &err), 0);
+        free(key);
+    }
+    create(&t, NULL, 0);
+    append_one(&t, "b");
+    append_one(&t, "c");
+    char *old_id = trib_strdup(s.table_id);
+    assert_int_equal(trib_delta_refresh(&t, &s, &err), 0); /* not the old files plus the new ones */
+    assert_string_not_equal(s.table_id, old_id);
+    assert_int_equal(s.n_adds, 2);
+    assert_string_equal(s.adds[0].path, "b");
+    free(old_id);
+    trib_snapshot_free(&s);
+}
+
 static void race(int me)
 {
     struct trib_delta t = table("race");
@@ -959,6 +984,7 @@ int main(void)
         cmocka_unit_test(test_life),
         cmocka_unit_test(test_metadata_change),
         cmocka_unit_test(test_conflict),
+        cmocka_unit_test(test_made_anew),
         cmocka_unit_test(test_race),
         cmocka_unit_test(test_ambiguous),
         cmocka_unit_test(test_damage),

@@ -26,7 +26,9 @@ uint64_t trib_rng_u64(const struct trib_rng *r);
 void trib_rng_uuid(const struct trib_rng *r, char to[37]);
 
 /* A seeded generator (xoshiro256**) for tests, the simulation and `simulate`. */
-struct trib_seeded { uint64_t s[4]; };
+struct trib_seeded {
+    uint64_t s[4];
+};
 void trib_seeded_init(struct trib_seeded *s, uint64_t seed);
 uint64_t trib_seeded_next(struct trib_seeded *s);
 uint64_t trib_seeded_below(struct trib_seeded *s, uint64_t n); /* 0 … n-1; n > 0 */

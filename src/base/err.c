@@ -88,8 +88,9 @@ int trib_code_exit(enum trib_code code)
 {
     switch (code) {
     case TRIB_OK: return 0;
-#define X(name, exit_status, text) case TRIB_E_##name: return exit_status;
-    TRIB_CODES(X)
+#define X(name, exit_status, text) \
+    case TRIB_E_##name: return exit_status;
+        TRIB_CODES(X)
 #undef X
     }
     return 70;
@@ -99,8 +100,9 @@ const char *trib_code_name(enum trib_code code)
 {
     switch (code) {
     case TRIB_OK: return "OK";
-#define X(name, exit_status, text) case TRIB_E_##name: return #name;
-    TRIB_CODES(X)
+#define X(name, exit_status, text) \
+    case TRIB_E_##name: return #name;
+        TRIB_CODES(X)
 #undef X
     }
     return "UNKNOWN";
@@ -110,8 +112,9 @@ const char *trib_code_text(enum trib_code code)
 {
     switch (code) {
     case TRIB_OK: return "done";
-#define X(name, exit_status, text) case TRIB_E_##name: return text;
-    TRIB_CODES(X)
+#define X(name, exit_status, text) \
+    case TRIB_E_##name: return text;
+        TRIB_CODES(X)
 #undef X
     }
     return "unknown error";

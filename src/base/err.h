@@ -13,20 +13,20 @@
 #include <stdbool.h>
 
 /*     name          exit  text                                    */
-#define TRIB_CODES(X)                                             \
-    X(USAGE,       64, "usage error")                             \
-    X(DATA,        65, "bad data")                                \
-    X(LIMIT,       65, "a limit was exceeded")                    \
-    X(UNAVAILABLE, 69, "service unavailable")                     \
-    X(UNSUPPORTED, 69, "not supported")                           \
-    X(INTERNAL,    70, "internal error")                          \
-    X(IO,          74, "input/output error")                      \
-    X(NOT_FOUND,   74, "not found")                               \
-    X(EXISTS,      74, "exists already")                          \
-    X(CONFLICT,    75, "another writer was first, try again")     \
-    X(AGAIN,       75, "try again")                               \
-    X(CANCELLED,   75, "stopped")                                 \
-    X(CONFIG,      78, "configuration error")
+#define TRIB_CODES(X)                                      \
+    X(USAGE, 64, "usage error")                            \
+    X(DATA, 65, "bad data")                                \
+    X(LIMIT, 65, "a limit was exceeded")                   \
+    X(UNAVAILABLE, 69, "service unavailable")              \
+    X(UNSUPPORTED, 69, "not supported")                    \
+    X(INTERNAL, 70, "internal error")                      \
+    X(IO, 74, "input/output error")                        \
+    X(NOT_FOUND, 74, "not found")                          \
+    X(EXISTS, 74, "exists already")                        \
+    X(CONFLICT, 75, "another writer was first, try again") \
+    X(AGAIN, 75, "try again")                              \
+    X(CANCELLED, 75, "stopped")                            \
+    X(CONFIG, 78, "configuration error")
 
 enum trib_code {
     TRIB_OK = 0,
@@ -47,8 +47,7 @@ struct trib_err {
 #define TRIB_CHECKED __attribute__((warn_unused_result))
 
 /* Sets *err and returns code, so that `return trib_err_set(err, TRIB_E_IO, "…")` reads well. err may be NULL. */
-int trib_err_set(struct trib_err *err, enum trib_code code, const char *fmt, ...)
-    __attribute__((format(printf, 3, 4)));
+int trib_err_set(struct trib_err *err, enum trib_code code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 int trib_err_setv(struct trib_err *err, enum trib_code code, const char *fmt, va_list ap)
     __attribute__((format(printf, 3, 0)));
 /* Appends strerror(errnum) and maps the errno to a code (ENOENT NOT_FOUND, EEXIST EXISTS, else IO). */
@@ -57,17 +56,17 @@ int trib_err_errno(struct trib_err *err, int errnum, const char *fmt, ...) __att
 int trib_err_wrap(struct trib_err *err, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void trib_err_clear(struct trib_err *err);
 
-int trib_code_exit(enum trib_code code);          /* process exit status; 0 for TRIB_OK */
-const char *trib_code_name(enum trib_code code);  /* "IO", … */
+int trib_code_exit(enum trib_code code);         /* process exit status; 0 for TRIB_OK */
+const char *trib_code_name(enum trib_code code); /* "IO", … */
 const char *trib_code_text(enum trib_code code);
 
 /* Evaluates a checked call and returns from the enclosing function when it failed. */
-#define TRIB_TRY(call)                    \
-    do {                                  \
-        int trib_try_rc_ = (call);        \
-        if (trib_try_rc_ != 0) {          \
-            return trib_try_rc_;          \
-        }                                 \
+#define TRIB_TRY(call)             \
+    do {                           \
+        int trib_try_rc_ = (call); \
+        if (trib_try_rc_ != 0) {   \
+            return trib_try_rc_;   \
+        }                          \
     } while (0)
 
 #endif

@@ -37,13 +37,13 @@ char *trib_strndup(const char *s, size_t n) __attribute__((malloc, returns_nonnu
 char *trib_asprintf(const char *fmt, ...) __attribute__((malloc, returns_nonnull, format(printf, 1, 2)));
 
 /* Grows an array so that it holds at least `need` elements; *cap is updated. For vectors of structs. */
-#define TRIB_GROW(ptr, cap, need)                                                              \
-    do {                                                                                       \
-        if ((size_t)(need) > (cap)) {                                                          \
-            size_t trib_grow_ = (cap) == 0 ? 8 : (cap) * 2;                                    \
-            (cap) = trib_grow_ < (size_t)(need) ? (size_t)(need) : trib_grow_;                 \
-            (ptr) = trib_realloc((ptr), (cap) * sizeof *(ptr));                                \
-        }                                                                                      \
+#define TRIB_GROW(ptr, cap, need)                                              \
+    do {                                                                       \
+        if ((size_t)(need) > (cap)) {                                          \
+            size_t trib_grow_ = (cap) == 0 ? 8 : (cap)*2;                      \
+            (cap) = trib_grow_ < (size_t)(need) ? (size_t)(need) : trib_grow_; \
+            (ptr) = trib_realloc((ptr), (cap) * sizeof *(ptr));                \
+        }                                                                      \
     } while (0)
 
 /* A growable buffer with a mandatory maximum. Zero-initialise, then trib_buf_init; always NUL-terminated once used. */
@@ -54,7 +54,13 @@ struct trib_buf {
 };
 void trib_buf_init(struct trib_buf *b, size_t max_bytes);
 void trib_buf_free(struct trib_buf *b);
-static inline void trib_buf_clear(struct trib_buf *b) { b->n = 0; b->overflow = 0; if (b->p != NULL) b->p[0] = '\0'; }
+static inline void trib_buf_clear(struct trib_buf *b)
+{
+    b->n = 0;
+    b->overflow = 0;
+    if (b->p != NULL)
+        b->p[0] = '\0';
+}
 /* Room for n more bytes (plus NUL); NULL and overflow set when that passes max. Advance b->n yourself. */
 char *trib_buf_reserve(struct trib_buf *b, size_t n);
 void trib_buf_add(struct trib_buf *b, const void *p, size_t n);

@@ -17,25 +17,33 @@ static bool stop_asked(void *ctx)
     return trib_signals_stop_asked();
 }
 
-static void stepped(void *ctx, const char *stage, const char *table, const char *target, const struct trib_step *step, const struct trib_err *err)
+static void stepped(void *ctx, const char *stage, const char *table, const char *target, const struct trib_step *step,
+                    const struct trib_err *err)
 {
     struct trib_cli *cli = ctx;
     if (err != NULL) {
-        trib_logkv(&cli->log, TRIB_LOG_ERROR, "stage failed", "stage", stage, "table", table, "target", target != NULL ? target : "-", "error", err->msg,
-                   "code", trib_code_name(err->code), NULL);
+        trib_logkv(&cli->log, TRIB_LOG_ERROR, "stage failed", "stage", stage, "table", table, "target",
+                   target != NULL ? target : "-", "error", err->msg, "code", trib_code_name(err->code), NULL);
         return;
     }
     char rows[32], version[32], quarantined[32];
     (void)snprintf(rows, sizeof rows, "%lld", (long long)step->rows_out);
     (void)snprintf(version, sizeof version, "%lld", (long long)step->version);
     (void)snprintf(quarantined, sizeof quarantined, "%lld", (long long)step->quarantined);
-    trib_logkv(&cli->log, TRIB_LOG_INFO, "committed", "stage", stage, "table", table, "target", target != NULL ? target : "-", "version", version, "rows", rows,
-               "quarantined", quarantined, NULL);
-    struct trib_progress p = {.stage = stage, .table = target != NULL ? target : table, .done = step->rows_out, .total = -1, .unit = "rows", .rows = step->rows_out, .bytes = step->bytes_in > 0 ? step->bytes_in : -1};
+    trib_logkv(&cli->log, TRIB_LOG_INFO, "committed", "stage", stage, "table", table, "target",
+               target != NULL ? target : "-", "version", version, "rows", rows, "quarantined", quarantined, NULL);
+    struct trib_progress p = {.stage = stage,
+                              .table = target != NULL ? target : table,
+                              .done = step->rows_out,
+                              .total = -1,
+                              .unit = "rows",
+                              .rows = step->rows_out,
+                              .bytes = step->bytes_in > 0 ? step->bytes_in : -1};
     trib_cli_progress_done(cli, &p);
 }
 
-static int make(struct trib_cli *cli, const struct trib_config *config, const struct trib_observer *observer, struct trib_pipeline **ret, struct trib_err *err)
+static int make(struct trib_cli *cli, const struct trib_config *config, const struct trib_observer *observer,
+                struct trib_pipeline **ret, struct trib_err *err)
 {
     struct trib_env *env;
     TRIB_TRY(trib_cli_env(cli, config, true, &env, err));
@@ -44,7 +52,8 @@ static int make(struct trib_cli *cli, const struct trib_config *config, const st
 }
 
 /* Swaps the config, or keeps the old one. The new one must be of the same pipeline and lake: positions live there. */
-static void reload(struct trib_cli *cli, const struct trib_observer *observer, struct trib_config **own, const struct trib_config *now, struct trib_pipeline **p)
+static void reload(struct trib_cli *cli, const struct trib_observer *observer, struct trib_config **own,
+                   const struct trib_config *now, struct trib_pipeline **p)
 {
     struct trib_err err = {0};
     struct trib_config *next = NULL;
@@ -108,10 +117,12 @@ static int run_marts(struct trib_cli *cli, struct trib_err *err) { return run_st
 const struct trib_verb trib_verb_run = {
     .name = "run",
     .summary = "run the pipeline under its trigger; --once drains and exits",
-    .text = "Takes new source files into Bronze, merges Bronze into Silver and refreshes Gold. A table that fails does not hold up the others; its error is "
-            "logged and, with --once, decides the exit status. SIGTERM and SIGINT finish the batch in work and exit; SIGHUP reads the config again.",
+    .text =
+        "Takes new source files into Bronze, merges Bronze into Silver and refreshes Gold. A table that fails does not hold up the others; its error is "
+        "logged and, with --once, decides the exit status. SIGTERM and SIGINT finish the batch in work and exit; SIGHUP reads the config again.",
     .flags = "once",
-    .examples = "tributary run --once # drain everything that is there, then exit\ntributary run -c shop.yaml # keep going under `trigger`",
+    .examples =
+        "tributary run --once # drain everything that is there, then exit\ntributary run -c shop.yaml # keep going under `trigger`",
     .run = run_all,
 };
 const struct trib_verb trib_verb_ingest = {

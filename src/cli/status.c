@@ -24,8 +24,9 @@ static void columns(struct trib_type *row)
     static const struct {
         const char *name;
         enum trib_type_id type;
-    } all[N_COLUMNS] = {{"table", TRIB_T_STRING}, {"layer", TRIB_T_STRING},    {"target", TRIB_T_STRING},     {"state", TRIB_T_STRING}, {"rows", TRIB_T_LONG},
-                        {"version", TRIB_T_LONG}, {"merged", TRIB_T_LONG}, {"committed", TRIB_T_TIMESTAMP}, {"note", TRIB_T_STRING}};
+    } all[N_COLUMNS] = {{"table", TRIB_T_STRING}, {"layer", TRIB_T_STRING},        {"target", TRIB_T_STRING},
+                        {"state", TRIB_T_STRING}, {"rows", TRIB_T_LONG},           {"version", TRIB_T_LONG},
+                        {"merged", TRIB_T_LONG},  {"committed", TRIB_T_TIMESTAMP}, {"note", TRIB_T_STRING}};
     *row = trib_type_simple(TRIB_T_STRUCT);
     for (size_t i = 0; i < N_COLUMNS; i++) {
         (void)trib_type_add(row, all[i].name, trib_type_simple(all[i].type));
@@ -65,7 +66,8 @@ static int64_t count_rows(const struct trib_snapshot *t)
     return rows;
 }
 
-static void emit(struct status *s, const char *table, const char *layer, const char *target, const char *state, const struct trib_snapshot *t, int64_t merged, const char *note)
+static void emit(struct status *s, const char *table, const char *layer, const char *target, const char *state,
+                 const struct trib_snapshot *t, int64_t merged, const char *note)
 {
     trib_chunk_clear(&s->chunk);
     put_text(s, 0, table);
@@ -91,7 +93,8 @@ static int load(struct status *s, char *path, struct trib_snapshot *ret, struct 
 }
 
 /* Attributes whose bigint column misfits some number: which hint would cure it (interface.md, `add`), is told by the rescued data. */
-static int silver_line(struct status *s, const struct trib_cfg_table *t, const char *domain, const char *name, const struct trib_snapshot *bronze, struct trib_err *err)
+static int silver_line(struct status *s, const struct trib_cfg_table *t, const char *domain, const char *name,
+                       const struct trib_snapshot *bronze, struct trib_err *err)
 {
     struct trib_snapshot silver = {.version = -1};
     TRIB_TRY(load(s, trib_path_silver(domain, name), &silver, err));
@@ -99,9 +102,14 @@ static int silver_line(struct status *s, const struct trib_cfg_table *t, const c
     int64_t merged = silver.version < 0 ? -1 : trib_snapshot_txn(&silver, app);
     char *note = NULL;
     if (bronze->version > merged) {
-        note = trib_asprintf("%lld Bronze version%s to merge", (long long)(bronze->version - merged), bronze->version - merged == 1 ? "" : "s");
+        note = trib_asprintf("%lld Bronze version%s to merge", (long long)(bronze->version - merged),
+                             bronze->version - merged == 1 ? "" : "s");
     }
-    emit(s, t->name, "silver", target, silver.version < 0 ? "new" : note != NULL ? "behind" : "caught up", &silver, merged, note);
+    emit(s, t->name, "silver", target,
+         silver.version < 0 ? "new"
+         : note != NULL     ? "behind"
+                            : "caught up",
+         &silver, merged, note);
     free(note);
     free(app);
     free(target);
@@ -127,7 +135,8 @@ static int table_lines(struct status *s, const struct trib_cfg_table *t, struct 
         rc = load(s, trib_path_quarantine(t->name), &quarantine, err);
     }
     if (rc == 0 && quarantine.version >= 0) {
-        emit(s, t->name, "quarantine", NULL, "look", &quarantine, -1, "SELECT _ingest_file, _offset, _reason FROM quarantine.\"…\"");
+        emit(s, t->name, "quarantine", NULL, "look", &quarantine, -1,
+             "SELECT _ingest_file, _offset, _reason FROM quarantine.\"…\"");
     }
     trib_snapshot_free(&bronze);
     trib_snapshot_free(&quarantine);
@@ -173,7 +182,8 @@ static int status_run(struct trib_cli *cli, struct trib_err *err)
 const struct trib_verb trib_verb_status = {
     .name = "status",
     .summary = "state of every table and stage, from the lake alone",
-    .text = "Rows, versions and positions of every layer, and what a target has still to merge. Nothing needs to run for it.",
+    .text =
+        "Rows, versions and positions of every layer, and what a target has still to merge. Nothing needs to run for it.",
     .examples = "tributary status # all tables\ntributary status --output jsonl --table Orders # for a script",
     .run = status_run,
 };

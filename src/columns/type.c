@@ -154,10 +154,17 @@ void trib_sql_literal(struct trib_buf *to, struct trib_view text)
 void trib_type_sql(const struct trib_type *t, struct trib_buf *to)
 {
     static const char *const names[] = {
-        [TRIB_T_STRING] = "VARCHAR",   [TRIB_T_BYTE] = "TINYINT",  [TRIB_T_SHORT] = "SMALLINT",
-        [TRIB_T_INT] = "INTEGER",      [TRIB_T_LONG] = "BIGINT",   [TRIB_T_FLOAT] = "FLOAT",
-        [TRIB_T_DOUBLE] = "DOUBLE",    [TRIB_T_BOOLEAN] = "BOOLEAN", [TRIB_T_BINARY] = "BLOB",
-        [TRIB_T_DATE] = "DATE",        [TRIB_T_TIMESTAMP] = "TIMESTAMP WITH TIME ZONE",
+        [TRIB_T_STRING] = "VARCHAR",
+        [TRIB_T_BYTE] = "TINYINT",
+        [TRIB_T_SHORT] = "SMALLINT",
+        [TRIB_T_INT] = "INTEGER",
+        [TRIB_T_LONG] = "BIGINT",
+        [TRIB_T_FLOAT] = "FLOAT",
+        [TRIB_T_DOUBLE] = "DOUBLE",
+        [TRIB_T_BOOLEAN] = "BOOLEAN",
+        [TRIB_T_BINARY] = "BLOB",
+        [TRIB_T_DATE] = "DATE",
+        [TRIB_T_TIMESTAMP] = "TIMESTAMP WITH TIME ZONE",
         [TRIB_T_TIMESTAMP_NTZ] = "TIMESTAMP",
     };
     switch (t->id) {

@@ -67,9 +67,10 @@ struct trib_field *trib_type_add(struct trib_type *t, const char *name, struct t
 /* Appends a copy of a field, name and metadata included. */
 struct trib_field *trib_type_add_copy(struct trib_type *t, const struct trib_field *f);
 struct trib_field *trib_type_find(const struct trib_type *t, const char *name); /* exact; NULL */
-bool trib_type_same(const struct trib_type *a, const struct trib_type *b); /* types, names, order; not metadata or nullability */
+bool trib_type_same(const struct trib_type *a,
+                    const struct trib_type *b); /* types, names, order; not metadata or nullability */
 
-const char *trib_field_meta(const struct trib_field *f, const char *key); /* NULL when absent [borrow] */
+const char *trib_field_meta(const struct trib_field *f, const char *key);           /* NULL when absent [borrow] */
 void trib_field_set_meta(struct trib_field *f, const char *key, const char *value); /* replaces; NULL removes */
 
 /* DuckDB's spelling, e.g. STRUCT("a" BIGINT, "b" VARCHAR[]); names quoted. TIMESTAMP is TIMESTAMP WITH TIME ZONE. */

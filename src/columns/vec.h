@@ -75,8 +75,8 @@ struct trib_vec {
 struct trib_chunk {
     struct trib_vec *cols;
     size_t n_cols;
-    size_t rows;     /* set by the producer; 0 ends the stream */
-    size_t capacity; /* rows that fit */
+    size_t rows;             /* set by the producer; 0 ends the stream */
+    size_t capacity;         /* rows that fit */
     struct trib_arena arena; /* for strings; reset by the consumer before the next fill */
 };
 
@@ -104,7 +104,10 @@ static inline bool trib_vec_is_null(const struct trib_vec *v, uint64_t row)
 {
     return v->validity != NULL && (v->validity[row >> 6] >> (row & 63) & 1) == 0;
 }
-static inline void trib_vec_set_valid(struct trib_vec *v, uint64_t row) { v->validity[row >> 6] |= UINT64_C(1) << (row & 63); }
+static inline void trib_vec_set_valid(struct trib_vec *v, uint64_t row)
+{
+    v->validity[row >> 6] |= UINT64_C(1) << (row & 63);
+}
 /* Marks the row null, members of a STRUCT too; an ARRAY's entry becomes {child_used, 0}. */
 void trib_vec_null(struct trib_vec *v, uint64_t row);
 /* Room for n more elements behind child_used; pointers below may move. */

@@ -24,16 +24,21 @@ enum trib_op { TRIB_OP_INSERT, TRIB_OP_MODIFY, TRIB_OP_REMOVE };
 /* What an object holds; AUTO detects it at the first record. */
 enum trib_record_kind {
     TRIB_KIND_AUTO,
-    TRIB_KIND_STREAMS,     /* Streams records, single or {"Records":[…]} pages */
-    TRIB_KIND_KINESIS,     /* Kinesis-for-DynamoDB records, Firehose objects */
-    TRIB_KIND_FULL_EXPORT, /* {"Item":{…}} of an export (by manifest) */
+    TRIB_KIND_STREAMS,            /* Streams records, single or {"Records":[…]} pages */
+    TRIB_KIND_KINESIS,            /* Kinesis-for-DynamoDB records, Firehose objects */
+    TRIB_KIND_FULL_EXPORT,        /* {"Item":{…}} of an export (by manifest) */
     TRIB_KIND_INCREMENTAL_EXPORT, /* {"Metadata":{"WriteTimestampMicros"…},"Keys",…} */
-    TRIB_KIND_ITEM,        /* plain items: {"Item":…}, bare items, scan output, batch-write requests */
+    TRIB_KIND_ITEM,               /* plain items: {"Item":…}, bare items, scan output, batch-write requests */
 };
 
 /* `_origin` (interface.md, Columns). */
 enum trib_origin {
-    TRIB_ORIGIN_STREAM, TRIB_ORIGIN_KINESIS, TRIB_ORIGIN_EXPORT, TRIB_ORIGIN_SCAN, TRIB_ORIGIN_POLL, TRIB_ORIGIN_DMS,
+    TRIB_ORIGIN_STREAM,
+    TRIB_ORIGIN_KINESIS,
+    TRIB_ORIGIN_EXPORT,
+    TRIB_ORIGIN_SCAN,
+    TRIB_ORIGIN_POLL,
+    TRIB_ORIGIN_DMS,
     TRIB_ORIGIN_SNAPSHOT,
 };
 const char *trib_origin_text(enum trib_origin o);
@@ -44,23 +49,24 @@ const char *trib_op_text(enum trib_op op);
 struct trib_change {
     enum trib_record_kind kind;
     enum trib_op op;
-    struct trib_view keys;      /* {"pk":{"S":…},…} raw JSON object; n == 0 when the record kind has none (exports, items) */
-    struct trib_view new_image; /* raw JSON object of attributes; n == 0 for a REMOVE */
-    struct trib_view old_image; /* n == 0 when absent */
-    struct trib_view event_id;  /* decoded text, n == 0 when the record has none */
+    struct trib_view keys; /* {"pk":{"S":…},…} raw JSON object; n == 0 when the record kind has none (exports, items) */
+    struct trib_view new_image;       /* raw JSON object of attributes; n == 0 for a REMOVE */
+    struct trib_view old_image;       /* n == 0 when absent */
+    struct trib_view event_id;        /* decoded text, n == 0 when the record has none */
     struct trib_view sequence_number; /* STREAMS: decimal digits, 1 to 40, without leading zeros */
-    int64_t time_us;            /* ApproximateCreationDateTime or WriteTimestampMicros in µs; -1 when the record has none */
-    bool ttl;                   /* deleted by TTL: userIdentity Service dynamodb.amazonaws.com */
-    bool base64_twice;          /* Kinesis records: B and BS values carry two layers of base64 */
-    int64_t offset;             /* of the record itself in the decoded object, bytes */
-    int64_t length;             /* its bytes */
-    struct trib_view raw;       /* the record's bytes, at most the first MiB: for quarantine, when an image turns out to be bad */
+    int64_t time_us;   /* ApproximateCreationDateTime or WriteTimestampMicros in µs; -1 when the record has none */
+    bool ttl;          /* deleted by TTL: userIdentity Service dynamodb.amazonaws.com */
+    bool base64_twice; /* Kinesis records: B and BS values carry two layers of base64 */
+    int64_t offset;    /* of the record itself in the decoded object, bytes */
+    int64_t length;    /* its bytes */
+    struct trib_view
+        raw; /* the record's bytes, at most the first MiB: for quarantine, when an image turns out to be bad */
 };
 
 struct trib_bad {
     int64_t offset;
-    struct trib_view raw;   /* at most the first MiB of the record's bytes */
-    char reason[256];       /* for `_reason`: what is wrong, one line */
+    struct trib_view raw; /* at most the first MiB of the record's bytes */
+    char reason[256];     /* for `_reason`: what is wrong, one line */
 };
 
 /* Limits (spec: operations.md, Security). */
@@ -71,10 +77,10 @@ struct trib_record_limits {
 #define TRIB_RECORD_LIMITS_DEFAULT ((struct trib_record_limits){(size_t)64 << 20, 128})
 
 struct trib_reader_opts {
-    enum trib_record_kind kind; /* AUTO, or what the caller knows (exports) */
-    const char *table;          /* DynamoDB table: batch-write files that name several; may be NULL */
+    enum trib_record_kind kind;       /* AUTO, or what the caller knows (exports) */
+    const char *table;                /* DynamoDB table: batch-write files that name several; may be NULL */
     struct trib_record_limits limits; /* zero: defaults */
-    bool hold;                  /* views stay valid until trib_reader_release, not only until the next call */
+    bool hold;                        /* views stay valid until trib_reader_release, not only until the next call */
 };
 
 /* Pull of decoded bytes: returns bytes put into `to` (at most n), 0 at the end, or -code with *err filled. A truncated or
@@ -89,8 +95,8 @@ enum trib_reader_result { TRIB_READ_CHANGE, TRIB_READ_BAD, TRIB_READ_END };
 /* The next record. Returns 0 and sets *ret_result. Fails only when the input cannot be read (I/O) or is damaged (DATA):
  * then everything before the damage was handed out, and the caller quarantines the damage as one row: its offset is
  * trib_reader_offset, its bytes are trib_reader_raw (the record that was cut off; none when it broke between two). */
-TRIB_CHECKED int trib_reader_next(struct trib_reader *r, enum trib_reader_result *ret_result, struct trib_change *ret_change,
-                                  struct trib_bad *ret_bad, struct trib_err *err);
+TRIB_CHECKED int trib_reader_next(struct trib_reader *r, enum trib_reader_result *ret_result,
+                                  struct trib_change *ret_change, struct trib_bad *ret_bad, struct trib_err *err);
 /*
  * The image of the change just handed out did not decode. Lines of exports are handed out unseen ({"Item":{ up to the end
  * of the line), so what the line holds is looked at now: true when it is something else than one item, e.g. two records
@@ -103,7 +109,7 @@ struct trib_view trib_reader_raw(const struct trib_reader *r);
 /* opts.hold: what was handed out so far is done with, its buffers are used again (all but the last record's). */
 void trib_reader_release(struct trib_reader *r);
 enum trib_record_kind trib_reader_kind(const struct trib_reader *r); /* AUTO until the first record */
-int64_t trib_reader_offset(const struct trib_reader *r); /* decoded bytes consumed */
+int64_t trib_reader_offset(const struct trib_reader *r);             /* decoded bytes consumed */
 
 /*
  * `_sequence` = EEEE-GGGGGGGG-N…N: hex epoch, hex generation, 40 digits (merge.md). 54 bytes plus NUL.
@@ -112,7 +118,8 @@ int64_t trib_reader_offset(const struct trib_reader *r); /* decoded bytes consum
 enum { TRIB_SEQUENCE_LEN = 4 + 1 + 8 + 1 + 40 };
 TRIB_CHECKED int trib_sequence_format(char to[TRIB_SEQUENCE_LEN + 1], unsigned epoch, uint32_t generation,
                                       struct trib_view digits, struct trib_err *err);
-void trib_sequence_format_us(char to[TRIB_SEQUENCE_LEN + 1], unsigned epoch, uint32_t generation, int64_t us); /* us < 0: 0 */
+void trib_sequence_format_us(char to[TRIB_SEQUENCE_LEN + 1], unsigned epoch, uint32_t generation,
+                             int64_t us); /* us < 0: 0 */
 
 /*
  * `silver.sequence: <attribute>`: EEEE-<version>-<the text above>, where <version> is the user's own S or N value encoded so

@@ -108,7 +108,8 @@ static bool sequence_number(struct trib_view v, struct trib_view *ret)
 }
 
 struct envelope {
-    struct trib_view event_name, event_id, dynamodb, identity, format, table, item, items, records, metadata, keys, new_image, old_image, put, del, requests;
+    struct trib_view event_name, event_id, dynamodb, identity, format, table, item, items, records, metadata, keys,
+        new_image, old_image, put, del, requests;
     size_t n;
 };
 
@@ -117,11 +118,21 @@ static void collect(struct trib_view value, struct envelope *e)
     static const struct {
         const char *name;
         size_t at;
-    } known[] = {{"eventName", offsetof(struct envelope, event_name)}, {"eventID", offsetof(struct envelope, event_id)}, {"dynamodb", offsetof(struct envelope, dynamodb)},
-                 {"userIdentity", offsetof(struct envelope, identity)}, {"recordFormat", offsetof(struct envelope, format)}, {"tableName", offsetof(struct envelope, table)},
-                 {"Item", offsetof(struct envelope, item)}, {"Items", offsetof(struct envelope, items)}, {"Records", offsetof(struct envelope, records)},
-                 {"Metadata", offsetof(struct envelope, metadata)}, {"Keys", offsetof(struct envelope, keys)}, {"NewImage", offsetof(struct envelope, new_image)},
-                 {"OldImage", offsetof(struct envelope, old_image)}, {"PutRequest", offsetof(struct envelope, put)}, {"DeleteRequest", offsetof(struct envelope, del)},
+    } known[] = {{"eventName", offsetof(struct envelope, event_name)},
+                 {"eventID", offsetof(struct envelope, event_id)},
+                 {"dynamodb", offsetof(struct envelope, dynamodb)},
+                 {"userIdentity", offsetof(struct envelope, identity)},
+                 {"recordFormat", offsetof(struct envelope, format)},
+                 {"tableName", offsetof(struct envelope, table)},
+                 {"Item", offsetof(struct envelope, item)},
+                 {"Items", offsetof(struct envelope, items)},
+                 {"Records", offsetof(struct envelope, records)},
+                 {"Metadata", offsetof(struct envelope, metadata)},
+                 {"Keys", offsetof(struct envelope, keys)},
+                 {"NewImage", offsetof(struct envelope, new_image)},
+                 {"OldImage", offsetof(struct envelope, old_image)},
+                 {"PutRequest", offsetof(struct envelope, put)},
+                 {"DeleteRequest", offsetof(struct envelope, del)},
                  {"RequestItems", offsetof(struct envelope, requests)}};
     struct trib_json j = trib_json_of(value);
     struct member m;
@@ -154,7 +165,8 @@ static enum trib_envelope stream_record(const struct envelope *e, struct trib_ch
 {
     struct envelope d;
     collect(e->dynamodb, &d);
-    struct trib_view number = find(e->dynamodb, "SequenceNumber"), time = find(e->dynamodb, "ApproximateCreationDateTime");
+    struct trib_view number = find(e->dynamodb, "SequenceNumber"),
+                     time = find(e->dynamodb, "ApproximateCreationDateTime");
     bool kinesis = e->format.n > 0 || (e->table.n > 0 && number.n == 0);
     *c = (struct trib_change){.kind = kinesis ? TRIB_KIND_KINESIS : TRIB_KIND_STREAMS,
                               .keys = d.keys,
@@ -171,7 +183,8 @@ static enum trib_envelope stream_record(const struct envelope *e, struct trib_ch
         return bad_record(bad, "the record has no Keys");
     }
     if (c->op != TRIB_OP_REMOVE && !is_object(c->new_image)) {
-        return bad_record(bad, "the record has no NewImage: the stream's view type must be NEW_IMAGE or NEW_AND_OLD_IMAGES");
+        return bad_record(bad,
+                          "the record has no NewImage: the stream's view type must be NEW_IMAGE or NEW_AND_OLD_IMAGES");
     }
     if (c->op == TRIB_OP_REMOVE) {
         c->new_image = (struct trib_view){NULL, 0};
@@ -192,7 +205,11 @@ static enum trib_envelope stream_record(const struct envelope *e, struct trib_ch
 
 static enum trib_envelope incremental(const struct envelope *e, struct trib_change *c, struct trib_bad *bad)
 {
-    *c = (struct trib_change){.kind = TRIB_KIND_INCREMENTAL_EXPORT, .keys = e->keys, .new_image = e->new_image, .old_image = e->old_image, .time_us = -1};
+    *c = (struct trib_change){.kind = TRIB_KIND_INCREMENTAL_EXPORT,
+                              .keys = e->keys,
+                              .new_image = e->new_image,
+                              .old_image = e->old_image,
+                              .time_us = -1};
     if (!time_us(plain(find(find(e->metadata, "WriteTimestampMicros"), "N")), 0, &c->time_us)) {
         return bad_record(bad, "Metadata.WriteTimestampMicros is missing, or not a number");
     }
@@ -205,7 +222,10 @@ static enum trib_envelope incremental(const struct envelope *e, struct trib_chan
 
 static enum trib_envelope item(struct trib_view image, const struct trib_reader_opts *o, struct trib_change *c)
 {
-    *c = (struct trib_change){.kind = o->kind == TRIB_KIND_FULL_EXPORT ? TRIB_KIND_FULL_EXPORT : TRIB_KIND_ITEM, .op = TRIB_OP_INSERT, .new_image = image, .time_us = -1};
+    *c = (struct trib_change){.kind = o->kind == TRIB_KIND_FULL_EXPORT ? TRIB_KIND_FULL_EXPORT : TRIB_KIND_ITEM,
+                              .op = TRIB_OP_INSERT,
+                              .new_image = image,
+                              .time_us = -1};
     return TRIB_ENVELOPE_CHANGE;
 }
 
@@ -219,7 +239,8 @@ static bool is_item(struct trib_view value)
     while (next_member(&j, &m)) {
         enum trib_attr_type type;
         struct trib_json in = trib_json_of(m.value);
-        if (!trib_json_take(&in, '{') || !next_member(&in, &tag) || !trib_attr_type_parse(tag.name, &type) || !trib_json_take(&in, '}')) {
+        if (!trib_json_take(&in, '{') || !next_member(&in, &tag) || !trib_attr_type_parse(tag.name, &type) ||
+            !trib_json_take(&in, '}')) {
             return false;
         }
         any = true;
@@ -227,7 +248,8 @@ static bool is_item(struct trib_view value)
     return any;
 }
 
-static enum trib_envelope write_request(const struct envelope *e, const struct trib_reader_opts *o, struct trib_change *c, struct trib_bad *bad)
+static enum trib_envelope write_request(const struct envelope *e, const struct trib_reader_opts *o,
+                                        struct trib_change *c, struct trib_bad *bad)
 {
     struct trib_view image = find(e->put, "Item"), key = find(e->del, "Key");
     if (is_object(image)) {
@@ -279,7 +301,8 @@ static bool batch_write(struct trib_container *c, struct trib_view value, const 
     return true;
 }
 
-static enum trib_envelope one(struct trib_view value, const struct trib_reader_opts *o, struct trib_container *c, struct trib_change *change, struct trib_bad *bad)
+static enum trib_envelope one(struct trib_view value, const struct trib_reader_opts *o, struct trib_container *c,
+                              struct trib_change *change, struct trib_bad *bad)
 {
     if (!is_object(value)) {
         return bad_record(bad, "JSON, but not a DynamoDB record: an object is expected");
@@ -316,7 +339,9 @@ static enum trib_envelope one(struct trib_view value, const struct trib_reader_o
     return bad_record(bad, "JSON, but not DynamoDB's: no change record, export line or item with typed values");
 }
 
-enum trib_envelope trib_envelope_open(struct trib_container *c, struct trib_view value, const struct trib_reader_opts *o, struct trib_change *change, struct trib_bad *bad)
+enum trib_envelope trib_envelope_open(struct trib_container *c, struct trib_view value,
+                                      const struct trib_reader_opts *o, struct trib_change *change,
+                                      struct trib_bad *bad)
 {
     if (!trib_utf8_valid(value)) {
         return bad_record(bad, "invalid UTF-8");
@@ -324,7 +349,8 @@ enum trib_envelope trib_envelope_open(struct trib_container *c, struct trib_view
     return one(value, o, c, change, bad);
 }
 
-enum trib_envelope trib_container_next(struct trib_container *c, const struct trib_reader_opts *o, struct trib_change *change, struct trib_bad *bad)
+enum trib_envelope trib_container_next(struct trib_container *c, const struct trib_reader_opts *o,
+                                       struct trib_change *change, struct trib_bad *bad)
 {
     struct trib_view value;
     if (!trib_json_ws(&c->at) || *c->at.p == ']' || !trib_json_skip(&c->at, 512, &value)) {

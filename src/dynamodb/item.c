@@ -12,7 +12,10 @@
 
 enum { DEPTH = 128, TEXT_MAX = 64 << 20 };
 
-static int bad(struct trib_err *err, const char *what) { return trib_err_set(err, TRIB_E_DATA, "not DynamoDB JSON: %s", what); }
+static int bad(struct trib_err *err, const char *what)
+{
+    return trib_err_set(err, TRIB_E_DATA, "not DynamoDB JSON: %s", what);
+}
 
 void trib_json_string(struct trib_buf *to, struct trib_view text)
 {
@@ -26,7 +29,14 @@ void trib_json_string(struct trib_buf *to, struct trib_view text)
         }
         trib_buf_add(to, text.p + from, i - from);
         from = i + 1;
-        const char *at = c == '"' ? "\\\"" : c == '\\' ? "\\\\" : c == '\b' ? "\\b" : c == '\t' ? "\\t" : c == '\n' ? "\\n" : c == '\f' ? "\\f" : c == '\r' ? "\\r" : NULL;
+        const char *at = c == '"'    ? "\\\""
+                         : c == '\\' ? "\\\\"
+                         : c == '\b' ? "\\b"
+                         : c == '\t' ? "\\t"
+                         : c == '\n' ? "\\n"
+                         : c == '\f' ? "\\f"
+                         : c == '\r' ? "\\r"
+                                     : NULL;
         if (at != NULL) {
             trib_buf_adds(to, at);
         } else {
@@ -84,7 +94,8 @@ static bool binary_of(struct trib_json *j, bool twice, struct trib_view *ret, ch
 
 static int canonical_value(struct trib_json *j, bool twice, unsigned depth, struct trib_buf *to, struct trib_err *err);
 
-static int canonical_scalar(struct trib_json *j, enum trib_attr_type type, bool twice, struct trib_buf *to, struct trib_err *err)
+static int canonical_scalar(struct trib_json *j, enum trib_attr_type type, bool twice, struct trib_buf *to,
+                            struct trib_err *err)
 {
     struct trib_view v;
     char *own = NULL;
@@ -151,7 +162,8 @@ static int canonical_map(struct trib_json *j, bool twice, unsigned depth, struct
     return trib_json_take(j, '}') ? 0 : bad(err, "a map does not end");
 }
 
-static int canonical_list(struct trib_json *j, enum trib_attr_type type, bool twice, unsigned depth, struct trib_buf *to, struct trib_err *err)
+static int canonical_list(struct trib_json *j, enum trib_attr_type type, bool twice, unsigned depth,
+                          struct trib_buf *to, struct trib_err *err)
 {
     trib_buf_addc(to, '[');
     if (!trib_json_take(j, '[')) {
@@ -162,7 +174,8 @@ static int canonical_list(struct trib_json *j, enum trib_attr_type type, bool tw
         do {
             trib_buf_adds(to, first ? "" : ",");
             first = false;
-            TRIB_TRY(type == TRIB_A_L ? canonical_value(j, twice, depth, to, err) : canonical_scalar(j, type, twice, to, err));
+            TRIB_TRY(type == TRIB_A_L ? canonical_value(j, twice, depth, to, err)
+                                      : canonical_scalar(j, type, twice, to, err));
         } while (trib_json_take(j, ','));
         if (!trib_json_take(j, ']')) {
             return bad(err, "a list does not end");
@@ -212,7 +225,8 @@ static int by_name(const void *a, const void *b)
     return trib_view_cmp(((const struct member *)a)->name, ((const struct member *)b)->name);
 }
 
-static int split_item(struct trib_json *j, bool twice, struct trib_buf *text, struct member **m, size_t *n, struct trib_err *err)
+static int split_item(struct trib_json *j, bool twice, struct trib_buf *text, struct member **m, size_t *n,
+                      struct trib_err *err)
 {
     size_t cap = 0;
     if (!trib_json_take(j, '{')) {
@@ -302,7 +316,8 @@ static bool plain_integer(struct trib_view v)
 
 static int digest_value(struct trib_json *j, bool twice, unsigned depth, struct trib_digest *ret, struct trib_err *err);
 
-static int digest_scalar(struct trib_json *j, enum trib_attr_type type, bool twice, struct trib_digest *ret, struct trib_err *err)
+static int digest_scalar(struct trib_json *j, enum trib_attr_type type, bool twice, struct trib_digest *ret,
+                         struct trib_err *err)
 {
     struct trib_view v;
     char *own = NULL;
@@ -372,7 +387,8 @@ static int digest_map(struct trib_json *j, bool twice, unsigned depth, struct tr
     return 0;
 }
 
-static int digest_list(struct trib_json *j, enum trib_attr_type type, bool twice, unsigned depth, struct trib_digest *ret, struct trib_err *err)
+static int digest_list(struct trib_json *j, enum trib_attr_type type, bool twice, unsigned depth,
+                       struct trib_digest *ret, struct trib_err *err)
 {
     struct trib_digest sum = {0, 0}, e;
     if (!trib_json_take(j, '[')) {
@@ -460,7 +476,8 @@ static int key_value(struct trib_view value, bool twice, struct trib_buf *to, co
     return trib_buf_check(to, "key", err);
 }
 
-int trib_key_canonical(struct trib_view json, bool twice, const char *const *names, size_t n, struct trib_buf *to, struct trib_err *err)
+int trib_key_canonical(struct trib_view json, bool twice, const char *const *names, size_t n, struct trib_buf *to,
+                       struct trib_err *err)
 {
     for (size_t i = 0; i < n; i++) {
         struct trib_json j = trib_json_of(json);

@@ -11,7 +11,16 @@
 #include "base/mem.h"
 
 enum trib_attr_type { /* order is a format: metadata and digests use it */
-    TRIB_A_S, TRIB_A_N, TRIB_A_B, TRIB_A_BOOL, TRIB_A_NULL, TRIB_A_M, TRIB_A_L, TRIB_A_SS, TRIB_A_NS, TRIB_A_BS,
+                      TRIB_A_S,
+                      TRIB_A_N,
+                      TRIB_A_B,
+                      TRIB_A_BOOL,
+                      TRIB_A_NULL,
+                      TRIB_A_M,
+                      TRIB_A_L,
+                      TRIB_A_SS,
+                      TRIB_A_NS,
+                      TRIB_A_BS,
 };
 const char *trib_attr_type_text(enum trib_attr_type t); /* "S", … */
 bool trib_attr_type_parse(struct trib_view v, enum trib_attr_type *ret);
@@ -29,7 +38,8 @@ struct trib_number {
 bool trib_number_parse(struct trib_view text, struct trib_number *ret);
 bool trib_number_to_i64(const struct trib_number *n, int64_t *ret); /* exact or false */
 /* Unscaled value at this precision and scale, exact or false. hi:lo two's complement. */
-bool trib_number_to_decimal(const struct trib_number *n, unsigned precision, unsigned scale, uint64_t *ret_lo, int64_t *ret_hi);
+bool trib_number_to_decimal(const struct trib_number *n, unsigned precision, unsigned scale, uint64_t *ret_lo,
+                            int64_t *ret_hi);
 /* true when the shortest text that gives the double back is the same number. Never -0.0. */
 bool trib_number_to_double(const struct trib_number *n, double *ret);
 /* Canonical text: plain while it has at most 38 digits before and 38 behind the point, else d.ddE+x; no surplus zeros.
@@ -38,15 +48,20 @@ void trib_number_text(const struct trib_number *n, struct trib_buf *to);
 int trib_number_cmp(const struct trib_number *a, const struct trib_number *b);
 
 /* 128-bit digest by value of an item: numbers by value, sets without order, M without order, binary by bytes. */
-struct trib_digest { uint64_t lo, hi; };
+struct trib_digest {
+    uint64_t lo, hi;
+};
 struct trib_digest trib_digest_mix(struct trib_digest a, struct trib_digest b); /* order matters */
 /* json: the attributes object, raw (any spacing, any escapes). DATA when it is not valid DynamoDB JSON. */
-TRIB_CHECKED int trib_item_digest(struct trib_view json, bool base64_twice, struct trib_digest *ret, struct trib_err *err);
+TRIB_CHECKED int trib_item_digest(struct trib_view json, bool base64_twice, struct trib_digest *ret,
+                                  struct trib_err *err);
 
 /* Canonical text of an item or of a value, as `_rescued_data` wants it: compact, top-level attributes sorted by UTF-8
  * bytes, nested in source order, minimal escapes, base64 once. */
-TRIB_CHECKED int trib_item_canonical(struct trib_view json, bool base64_twice, struct trib_buf *to, struct trib_err *err);
-TRIB_CHECKED int trib_value_canonical(struct trib_view json, bool base64_twice, struct trib_buf *to, struct trib_err *err);
+TRIB_CHECKED int trib_item_canonical(struct trib_view json, bool base64_twice, struct trib_buf *to,
+                                     struct trib_err *err);
+TRIB_CHECKED int trib_value_canonical(struct trib_view json, bool base64_twice, struct trib_buf *to,
+                                      struct trib_err *err);
 /* Appends a JSON string with quotes: nothing escaped but " \ and control characters (\b \t \n \f \r, else \u00XX). */
 void trib_json_string(struct trib_buf *to, struct trib_view text);
 

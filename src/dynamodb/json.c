@@ -10,7 +10,8 @@ static const char *string_stop(const char *p, const char *end)
     while (end - p >= 16) {
         __m128i x = _mm_loadu_si128((const __m128i *)(const void *)p);
         __m128i ctl = _mm_cmpeq_epi8(_mm_min_epu8(x, low), x);
-        int mask = _mm_movemask_epi8(_mm_or_si128(_mm_or_si128(_mm_cmpeq_epi8(x, quote), _mm_cmpeq_epi8(x, back)), ctl));
+        int mask =
+            _mm_movemask_epi8(_mm_or_si128(_mm_or_si128(_mm_cmpeq_epi8(x, quote), _mm_cmpeq_epi8(x, back)), ctl));
         if (mask != 0) {
             return p + __builtin_ctz((unsigned)mask);
         }
@@ -53,7 +54,10 @@ static int hex4(const char *p)
 {
     int v = 0;
     for (int i = 0; i < 4; i++) {
-        int c = (unsigned char)p[i], d = c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+        int c = (unsigned char)p[i], d = c >= '0' && c <= '9'   ? c - '0'
+                                         : c >= 'a' && c <= 'f' ? c - 'a' + 10
+                                         : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                                                : -1;
         if (d < 0) {
             return -1;
         }
@@ -261,7 +265,9 @@ bool trib_json_skip(struct trib_json *j, unsigned depth, struct trib_view *ret_s
                 continue;
             }
             uint64_t bit = UINT64_C(1) << (open & 63);
-            is_object[open >> 6] = (open & 63) == 0 ? (object ? bit : 0) : object ? is_object[open >> 6] | bit : is_object[open >> 6] & ~bit;
+            is_object[open >> 6] = (open & 63) == 0 ? (object ? bit : 0)
+                                   : object         ? is_object[open >> 6] | bit
+                                                    : is_object[open >> 6] & ~bit;
             open++;
             if (object && !(trib_json_text(j, &raw, &escaped) && trib_json_take(j, ':'))) {
                 return false;
@@ -316,7 +322,12 @@ bool trib_utf8_valid(struct trib_view v)
 
 static int sextet(char c)
 {
-    return c >= 'A' && c <= 'Z' ? c - 'A' : c >= 'a' && c <= 'z' ? c - 'a' + 26 : c >= '0' && c <= '9' ? c - '0' + 52 : c == '+' ? 62 : c == '/' ? 63 : -1;
+    return c >= 'A' && c <= 'Z'   ? c - 'A'
+           : c >= 'a' && c <= 'z' ? c - 'a' + 26
+           : c >= '0' && c <= '9' ? c - '0' + 52
+           : c == '+'             ? 62
+           : c == '/'             ? 63
+                                  : -1;
 }
 
 ssize_t trib_base64_decode(struct trib_view v, char *to)
@@ -327,7 +338,8 @@ ssize_t trib_base64_decode(struct trib_view v, char *to)
     char *o = to;
     for (size_t i = 0; i < v.n; i += 4) {
         int pad = i + 4 == v.n ? (v.p[i + 3] == '=') + (v.p[i + 3] == '=' && v.p[i + 2] == '=') : 0;
-        int a = sextet(v.p[i]), b = sextet(v.p[i + 1]), c = pad == 2 ? 0 : sextet(v.p[i + 2]), d = pad > 0 ? 0 : sextet(v.p[i + 3]);
+        int a = sextet(v.p[i]), b = sextet(v.p[i + 1]), c = pad == 2 ? 0 : sextet(v.p[i + 2]),
+            d = pad > 0 ? 0 : sextet(v.p[i + 3]);
         if ((a | b | c | d) < 0 || (pad == 2 && (b & 15) != 0) || (pad == 1 && (c & 3) != 0)) {
             return -1;
         }

@@ -44,20 +44,22 @@ bool trib_typed_open(struct trib_json *j, enum trib_attr_type *ret)
     }
     struct trib_view tag;
     bool escaped;
-    return trib_json_take(j, '{') && trib_json_text(j, &tag, &escaped) && !escaped && trib_attr_type_parse(tag, ret) && trib_json_take(j, ':');
+    return trib_json_take(j, '{') && trib_json_text(j, &tag, &escaped) && !escaped && trib_attr_type_parse(tag, ret) &&
+           trib_json_take(j, ':');
 }
 
 const char *trib_op_text(enum trib_op op)
 {
-    static const char *const TEXT[] = {[TRIB_OP_INSERT] = "INSERT", [TRIB_OP_MODIFY] = "MODIFY", [TRIB_OP_REMOVE] = "REMOVE"};
+    static const char *const TEXT[] = {
+        [TRIB_OP_INSERT] = "INSERT", [TRIB_OP_MODIFY] = "MODIFY", [TRIB_OP_REMOVE] = "REMOVE"};
     return TEXT[op];
 }
 
 const char *trib_origin_text(enum trib_origin o)
 {
     static const char *const TEXT[] = {
-        [TRIB_ORIGIN_STREAM] = "stream", [TRIB_ORIGIN_KINESIS] = "kinesis", [TRIB_ORIGIN_EXPORT] = "export",
-        [TRIB_ORIGIN_SCAN] = "scan",     [TRIB_ORIGIN_POLL] = "poll",       [TRIB_ORIGIN_DMS] = "dms",
+        [TRIB_ORIGIN_STREAM] = "stream",     [TRIB_ORIGIN_KINESIS] = "kinesis", [TRIB_ORIGIN_EXPORT] = "export",
+        [TRIB_ORIGIN_SCAN] = "scan",         [TRIB_ORIGIN_POLL] = "poll",       [TRIB_ORIGIN_DMS] = "dms",
         [TRIB_ORIGIN_SNAPSHOT] = "snapshot",
     };
     return TEXT[o];

@@ -132,7 +132,8 @@ bool trib_number_to_i64(const struct trib_number *n, int64_t *ret)
     return true;
 }
 
-bool trib_number_to_decimal(const struct trib_number *n, unsigned precision, unsigned scale, uint64_t *ret_lo, int64_t *ret_hi)
+bool trib_number_to_decimal(const struct trib_number *n, unsigned precision, unsigned scale, uint64_t *ret_lo,
+                            int64_t *ret_hi)
 {
     u128 v = 0;
     if (n->n_digits > 0) {
@@ -152,7 +153,8 @@ bool trib_number_to_decimal(const struct trib_number *n, unsigned precision, uns
 static double round_to_double(const struct trib_number *n)
 {
     char text[MAX_DIGITS + 16];
-    (void)snprintf(text, sizeof text, "%s%.*se%d", n->negative ? "-" : "", (int)n->n_digits, n->digits, (int)n->exponent);
+    (void)snprintf(text, sizeof text, "%s%.*se%d", n->negative ? "-" : "", (int)n->n_digits, n->digits,
+                   (int)n->exponent);
     return strtod(text, NULL);
 }
 

@@ -26,19 +26,19 @@ struct trib_reader {
     trib_read_fn read;
     void *ctx;
     struct block *cur, *held;
-    int64_t base;        /* offset of cur->data[0] in the object */
-    size_t at;           /* in cur */
-    size_t searched;     /* no newline in [at, searched) */
+    int64_t base;    /* offset of cur->data[0] in the object */
+    size_t at;       /* in cur */
+    size_t searched; /* no newline in [at, searched) */
     bool eof, pretty, array, good_before;
-    int failed;          /* code of a read that failed, told once everything before it was handed out */
-    int64_t cut_at;      /* the record that the failure cut off, -1: none; it is not told on its own */
+    int failed;               /* code of a read that failed, told once everything before it was handed out */
+    int64_t cut_at;           /* the record that the failure cut off, -1: none; it is not told on its own */
     struct trib_view cut_raw; /* its bytes, where they are at hand */
     struct trib_err failure;
     enum trib_record_kind kind;
     struct trib_container c;
-    size_t c_start;      /* of the container's value */
+    size_t c_start; /* of the container's value */
     struct trib_view raw;
-    bool unseen;         /* the last change was handed out without a look inside */
+    bool unseen; /* the last change was handed out without a look inside */
     size_t unseen_at;
 };
 
@@ -81,7 +81,10 @@ void trib_reader_release(struct trib_reader *r)
 }
 
 enum trib_record_kind trib_reader_kind(const struct trib_reader *r) { return r->kind; }
-int64_t trib_reader_offset(const struct trib_reader *r) { return r->cut_at >= 0 ? r->cut_at : r->base + (int64_t)r->at; }
+int64_t trib_reader_offset(const struct trib_reader *r)
+{
+    return r->cut_at >= 0 ? r->cut_at : r->base + (int64_t)r->at;
+}
 struct trib_view trib_reader_raw(const struct trib_reader *r) { return r->raw; }
 
 /* More bytes behind what is buffered from `at`. What was handed out may live in the block: with hold it stays. */
@@ -155,7 +158,8 @@ static bool seek_value(struct trib_reader *r)
             }
         }
         if (!more(r)) {
-            return r->cur != NULL && r->at < r->cur->n && !blank(r->cur->data[r->at]) && !(r->array && strchr(",]", r->cur->data[r->at]) != NULL);
+            return r->cur != NULL && r->at < r->cur->n && !blank(r->cur->data[r->at]) &&
+                   !(r->array && strchr(",]", r->cur->data[r->at]) != NULL);
         }
     }
 }
@@ -163,7 +167,8 @@ static bool seek_value(struct trib_reader *r)
 static void set_bad(struct trib_reader *r, size_t from, size_t to, const char *reason, struct trib_bad *bad)
 {
     size_t n = to - from;
-    *bad = (struct trib_bad){.offset = r->base + (int64_t)from, .raw = {r->cur->data + from, n > RAW_MAX ? RAW_MAX : n}};
+    *bad =
+        (struct trib_bad){.offset = r->base + (int64_t)from, .raw = {r->cur->data + from, n > RAW_MAX ? RAW_MAX : n}};
     (void)snprintf(bad->reason, sizeof bad->reason, "%s", reason);
     r->raw = bad->raw;
 }
@@ -229,8 +234,8 @@ static bool mend(struct trib_reader *r)
     struct trib_view name;
     bool escaped;
     const char *whole = NULL;
-    if (!trib_json_take(&j, '{') || !trib_json_ws(&j) || *j.p != '"' || !trib_json_text(&j, &name, &escaped) || !trib_json_take(&j, ':') ||
-        !trib_json_take(&j, '[')) {
+    if (!trib_json_take(&j, '{') || !trib_json_ws(&j) || *j.p != '"' || !trib_json_text(&j, &name, &escaped) ||
+        !trib_json_take(&j, ':') || !trib_json_take(&j, '[')) {
         return false;
     }
     const char *cut = j.p;
@@ -371,7 +376,8 @@ bool trib_reader_again(struct trib_reader *r)
 }
 
 /* The next record of a page; false when there is none (any more). */
-static bool next_element(struct trib_reader *r, enum trib_reader_result *ret_result, struct trib_change *change, struct trib_bad *bad)
+static bool next_element(struct trib_reader *r, enum trib_reader_result *ret_result, struct trib_change *change,
+                         struct trib_bad *bad)
 {
     enum trib_envelope e = r->c.active ? trib_container_next(&r->c, &r->o, change, bad) : TRIB_ENVELOPE_NONE;
     if (e == TRIB_ENVELOPE_NONE) {
@@ -407,7 +413,8 @@ static int tell_failure(struct trib_reader *r, struct trib_err *err)
     return rc;
 }
 
-int trib_reader_next(struct trib_reader *r, enum trib_reader_result *ret_result, struct trib_change *change, struct trib_bad *bad, struct trib_err *err)
+int trib_reader_next(struct trib_reader *r, enum trib_reader_result *ret_result, struct trib_change *change,
+                     struct trib_bad *bad, struct trib_err *err)
 {
     for (;;) {
         bool look = r->unseen_at == SIZE_MAX;

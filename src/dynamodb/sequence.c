@@ -26,7 +26,8 @@ int trib_sequence_format(char to[TRIB_SEQUENCE_LEN + 1], unsigned epoch, uint32_
     }
     for (size_t i = 0; i < digits.n; i++) {
         if (digits.p[i] < '0' || digits.p[i] > '9') {
-            return trib_err_set(err, TRIB_E_DATA, "the sequence number has something else than digits at position %zu", i);
+            return trib_err_set(err, TRIB_E_DATA, "the sequence number has something else than digits at position %zu",
+                                i);
         }
     }
     while (digits.n > DIGITS && *digits.p == '0') {
@@ -107,7 +108,8 @@ int trib_sequence_user(struct trib_view sequence, enum trib_attr_type type, stru
                        struct trib_err *err)
 {
     if (sequence.n != TRIB_SEQUENCE_LEN) {
-        return trib_err_set(err, TRIB_E_DATA, "a _sequence has %d bytes, this one has %zu", (int)TRIB_SEQUENCE_LEN, sequence.n);
+        return trib_err_set(err, TRIB_E_DATA, "a _sequence has %d bytes, this one has %zu", (int)TRIB_SEQUENCE_LEN,
+                            sequence.n);
     }
     struct trib_number n = {0};
     if (type == TRIB_A_N && !trib_number_parse(value, &n)) {

@@ -21,7 +21,8 @@ struct trib_mart {
     unsigned serial;
 };
 
-int trib_mart_new(const struct trib_env *env, const struct trib_mart_opts *o, struct trib_mart **ret, struct trib_err *err)
+int trib_mart_new(const struct trib_env *env, const struct trib_mart_opts *o, struct trib_mart **ret,
+                  struct trib_err *err)
 {
     struct trib_mart *m = trib_calloc(1, sizeof *m);
     m->env = env;
@@ -48,11 +49,13 @@ void trib_mart_free(struct trib_mart *m)
 
 static char *app_id(const struct trib_mart *m, const struct trib_catalog_table *input)
 {
-    return trib_asprintf("tributary.%s.gold.%s/%s.%s.%s", m->o.pipeline, m->o.subject, m->o.name, input->schema, input->name);
+    return trib_asprintf("tributary.%s.gold.%s/%s.%s.%s", m->o.pipeline, m->o.subject, m->o.name, input->schema,
+                         input->name);
 }
 
 /* The query with every column cast to a type that Delta has. */
-static int typed_query(struct trib_mart *m, const char *sql, struct trib_type *ret_type, struct trib_buf *out, struct trib_err *err)
+static int typed_query(struct trib_mart *m, const char *sql, struct trib_type *ret_type, struct trib_buf *out,
+                       struct trib_err *err)
 {
     struct trib_buf probe;
     trib_buf_init(&probe, SQL_MAX);
@@ -81,7 +84,8 @@ static int typed_query(struct trib_mart *m, const char *sql, struct trib_type *r
     return trib_buf_check(out, "statement", err);
 }
 
-static int write_rows(struct trib_mart *m, const char *sql, struct trib_add **ret, size_t *ret_n, int64_t *ret_rows, struct trib_err *err)
+static int write_rows(struct trib_mart *m, const char *sql, struct trib_add **ret, size_t *ret_n, int64_t *ret_rows,
+                      struct trib_err *err)
 {
     struct trib_parquet_file *files = NULL;
     size_t n = 0;
@@ -103,11 +107,12 @@ static int write_rows(struct trib_mart *m, const char *sql, struct trib_add **re
     return rc;
 }
 
-static int commit(struct trib_mart *m, const struct trib_snapshot *s, const struct trib_type *type, const struct trib_txn *txns, size_t n_txns,
-                  const struct trib_add *adds, size_t n_adds, struct trib_err *err)
+static int commit(struct trib_mart *m, const struct trib_snapshot *s, const struct trib_type *type,
+                  const struct trib_txn *txns, size_t n_txns, const struct trib_add *adds, size_t n_adds,
+                  struct trib_err *err)
 {
-    struct trib_kv property = {(char *)(uintptr_t)"tributary.pipeline", (char *)(uintptr_t)m->o.pipeline};
-    struct trib_kv mode = {(char *)(uintptr_t)"mode", (char *)(uintptr_t)"Overwrite"};
+    struct trib_kv property = {(char *)(uintptr_t) "tributary.pipeline", (char *)(uintptr_t)m->o.pipeline};
+    struct trib_kv mode = {(char *)(uintptr_t) "mode", (char *)(uintptr_t) "Overwrite"};
     struct trib_protocol protocol = {.reader = 1, .writer = 2};
     bool fresh = s->version < 0;
     struct trib_commit c = {.read_version = s->version,
@@ -129,8 +134,8 @@ static int commit(struct trib_mart *m, const struct trib_snapshot *s, const stru
     return trib_delta_commit(&m->gold, s, &c, err);
 }
 
-static int refresh(struct trib_mart *m, const struct trib_snapshot *s, const char *sql, const struct trib_txn *txns, size_t n_txns,
-                   struct trib_step *ret, struct trib_err *err)
+static int refresh(struct trib_mart *m, const struct trib_snapshot *s, const char *sql, const struct trib_txn *txns,
+                   size_t n_txns, struct trib_step *ret, struct trib_err *err)
 {
     struct trib_type type = {0};
     struct trib_buf typed;
@@ -164,7 +169,12 @@ int trib_mart_step(struct trib_mart *m, int64_t now_us, struct trib_step *ret, s
 {
     (void)now_us;
     *ret = (struct trib_step){.due_us = INT64_MAX, .version = -1};
-    struct trib_sql_scope scope = {.env = m->env, .conn = m->conn, .tables = m->o.tables, .n_tables = m->o.n_tables, .at_version = -1, .at_us = -1};
+    struct trib_sql_scope scope = {.env = m->env,
+                                   .conn = m->conn,
+                                   .tables = m->o.tables,
+                                   .n_tables = m->o.n_tables,
+                                   .at_version = -1,
+                                   .at_us = -1};
     char *sql = NULL;
     struct trib_sql_input *inputs = NULL;
     size_t n = 0;

@@ -9,21 +9,22 @@
 
 /* A table that SQL may name. */
 struct trib_catalog_table {
-    const char *schema;  /* "bronze", "silver", "gold", "quarantine" */
-    const char *name;    /* as in SQL */
-    const char *path;    /* in the lake */
+    const char *schema; /* "bronze", "silver", "gold", "quarantine" */
+    const char *name;   /* as in SQL */
+    const char *path;   /* in the lake */
 };
 
 struct trib_mart_opts {
     const char *pipeline;
     const char *subject, *name;
-    const char *sql;                        /* the text of the SQL file */
-    const char *sql_file;                   /* for messages */
+    const char *sql;      /* the text of the SQL file */
+    const char *sql_file; /* for messages */
     const struct trib_catalog_table *tables;
     size_t n_tables;
 };
 struct trib_mart;
-TRIB_CHECKED int trib_mart_new(const struct trib_env *env, const struct trib_mart_opts *o, struct trib_mart **ret, struct trib_err *err);
+TRIB_CHECKED int trib_mart_new(const struct trib_env *env, const struct trib_mart_opts *o, struct trib_mart **ret,
+                               struct trib_err *err);
 void trib_mart_free(struct trib_mart *m);
 TRIB_CHECKED int trib_mart_step(struct trib_mart *m, int64_t now_us, struct trib_step *ret, struct trib_err *err);
 
@@ -39,8 +40,12 @@ struct trib_sql_scope {
     int64_t at_version, at_us;
 };
 /* What was read, for positions. */
-struct trib_sql_input { size_t table; int64_t version; };
-TRIB_CHECKED int trib_sql_bind(const struct trib_sql_scope *scope, const char *sql, char **ret_sql, struct trib_sql_input **ret_inputs, size_t *ret_n, struct trib_err *err);
+struct trib_sql_input {
+    size_t table;
+    int64_t version;
+};
+TRIB_CHECKED int trib_sql_bind(const struct trib_sql_scope *scope, const char *sql, char **ret_sql,
+                               struct trib_sql_input **ret_inputs, size_t *ret_n, struct trib_err *err);
 /* Does the text name a table of the lake (so that a catalogue is needed)? */
 bool trib_sql_names_tables(const char *sql);
 

@@ -104,13 +104,15 @@ static enum fit fit_field(const struct trib_field *from, const struct trib_field
 
 static void write_text(struct trib_vec *out, size_t row, struct trib_arena *arena, struct trib_view text)
 {
-    const char *copy = text.n > sizeof((struct trib_str){0}).u.near.bytes ? trib_arena_strndup(arena, text.p, text.n) : text.p;
+    const char *copy =
+        text.n > sizeof((struct trib_str){0}).u.near.bytes ? trib_arena_strndup(arena, text.p, text.n) : text.p;
     ((struct trib_str *)out->data)[row] = trib_str_make(copy, text.n);
 }
 
 static struct trib_view read_text(const struct trib_vec *v, size_t row)
 {
-    return trib_vec_is_null(v, row) ? (struct trib_view){NULL, 0} : trib_str_view(&((const struct trib_str *)v->data)[row]);
+    return trib_vec_is_null(v, row) ? (struct trib_view){NULL, 0}
+                                    : trib_str_view(&((const struct trib_str *)v->data)[row]);
 }
 
 static int encode_call(void *ctx, void *state, const struct trib_vec *args, size_t n, struct trib_vec *out,
@@ -277,7 +279,8 @@ static void struct_sql(const struct trib_convert *v, const char *item, const cha
     trib_buf_addf(sql, "\"_rescued_data\" := CAST(%s AS VARCHAR))", rescued);
 }
 
-void trib_convert_sql(const struct trib_convert *v, const char *item, const char *rescued, bool keep_rescued, struct trib_buf *sql)
+void trib_convert_sql(const struct trib_convert *v, const char *item, const char *rescued, bool keep_rescued,
+                      struct trib_buf *sql)
 {
     /* Fast where nothing rescued could find a column, and no column with a value lacks its counterpart. */
     bool same = v->from.n_fields == v->to.n_fields;

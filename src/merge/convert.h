@@ -15,13 +15,15 @@
 struct trib_convert;
 
 /* Registers the functions under a prefix that must be unique in the engine. Types and options are copied. */
-TRIB_CHECKED int trib_convert_new(struct trib_conn *c, const char *prefix, const struct trib_type *from, const struct trib_type *to,
-                                  const struct trib_schema_opts *o, struct trib_convert **ret, struct trib_err *err);
+TRIB_CHECKED int trib_convert_new(struct trib_conn *c, const char *prefix, const struct trib_type *from,
+                                  const struct trib_type *to, const struct trib_schema_opts *o,
+                                  struct trib_convert **ret, struct trib_err *err);
 void trib_convert_free(struct trib_convert *v);
 
 /* STRUCT(the fields of `to`…, "_rescued_data" VARCHAR) from a struct expression and its rescued text. keep_rescued: rescued text is
  * known to stay as it is (the target only gained columns). */
-void trib_convert_sql(const struct trib_convert *v, const char *item, const char *rescued, bool keep_rescued, struct trib_buf *sql);
+void trib_convert_sql(const struct trib_convert *v, const char *item, const char *rescued, bool keep_rescued,
+                      struct trib_buf *sql);
 /* The exact item as DynamoDB JSON text; NULL where both are NULL. */
 void trib_convert_text_sql(const struct trib_convert *v, const char *item, const char *rescued, struct trib_buf *sql);
 

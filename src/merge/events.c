@@ -126,7 +126,8 @@ static void event_sql(const struct merge_run *r, struct trib_buf *sql)
         trib_buf_adds(sql, "false");
     } else {
         /* An incremental export's OldImage precedes its window. */
-        trib_buf_adds(sql, "NOT up AND _origin <> 'export' AND (old_record IS NOT NULL OR _rescued_old_data IS NOT NULL)");
+        trib_buf_adds(sql,
+                      "NOT up AND _origin <> 'export' AND (old_record IS NOT NULL OR _rescued_old_data IS NOT NULL)");
         if (w != NULL) {
             trib_buf_adds(sql, " AND ");
             trib_where_sql(w, "old_record", "_rescued_old_data", sql);
@@ -188,7 +189,9 @@ static int tie_images(struct merge_run *r, struct trib_err *err)
     trib_buf_adds(&sql, ", seq, eid, op, min(f) AS f, arg_min(p, f) AS p FROM ev SEMI JOIN tied USING (");
     trib_merge_key_list(r, "", &sql);
     trib_buf_adds(&sql, ", seq) GROUP BY ALL) t JOIN (");
-    int rc = trib_exec(m->conn, "CREATE OR REPLACE TEMP TABLE tied_at AS SELECT DISTINCT ev.f FROM ev, tied WHERE ev.seq = tied.seq", err);
+    int rc = trib_exec(
+        m->conn, "CREATE OR REPLACE TEMP TABLE tied_at AS SELECT DISTINCT ev.f FROM ev, tied WHERE ev.seq = tied.seq",
+        err);
     if (rc == 0) {
         rc = trib_merge_bronze_for(r, "tied_at", &sql, err);
     }
@@ -208,9 +211,13 @@ int trib_merge_ties(struct merge_run *r, struct trib_err *err)
     trib_merge_key_list(r, "", &keys);
     trib_buf_init(&sql, 8192);
     /* Few keys have several events in a batch: counts first, then the strings of those only. */
-    int rc = trib_execf(c, err, "CREATE OR REPLACE TEMP TABLE several AS SELECT %s FROM ev GROUP BY ALL HAVING count(*) > 1", keys.p);
+    int rc = trib_execf(
+        c, err, "CREATE OR REPLACE TEMP TABLE several AS SELECT %s FROM ev GROUP BY ALL HAVING count(*) > 1", keys.p);
     if (rc == 0) {
-        rc = trib_execf(c, err, "CREATE OR REPLACE TEMP TABLE tied AS SELECT %s, seq FROM ev SEMI JOIN several USING (%s) GROUP BY ALL HAVING min(eid) <> max(eid)", keys.p, keys.p);
+        rc = trib_execf(
+            c, err,
+            "CREATE OR REPLACE TEMP TABLE tied AS SELECT %s, seq FROM ev SEMI JOIN several USING (%s) GROUP BY ALL HAVING min(eid) <> max(eid)",
+            keys.p, keys.p);
     }
     if (rc == 0) {
         rc = trib_query_i64(c, "SELECT count(*) FROM tied", 0, &r->ties, err);
@@ -225,17 +232,19 @@ int trib_merge_ties(struct merge_run *r, struct trib_err *err)
         const char *k = keys.p;
         trib_buf_adds(&sql, "CREATE OR REPLACE TEMP TABLE won AS WITH ");
         for (int circle = 0; circle < 2; circle++) {
-            trib_buf_addf(&sql,
-                          "n%d AS (SELECT %s, seq, image, sum(d) AS d FROM (SELECT %s, seq, new_image AS image, 1 AS d FROM tied_images UNION ALL "
-                          "SELECT %s, seq, old_image, -1 FROM tied_images WHERE old_image IS NOT NULL%s) GROUP BY ALL), "
-                          "one%d AS (SELECT %s, seq, min(image) AS image%d FROM n%d WHERE d = 1 GROUP BY ALL HAVING count(*) = 1)%s ",
-                          circle, k, k, k, circle ? " AND op <> 'INSERT'" : "", circle, k, circle, circle, circle ? "" : ",");
+            trib_buf_addf(
+                &sql,
+                "n%d AS (SELECT %s, seq, image, sum(d) AS d FROM (SELECT %s, seq, new_image AS image, 1 AS d FROM tied_images UNION ALL "
+                "SELECT %s, seq, old_image, -1 FROM tied_images WHERE old_image IS NOT NULL%s) GROUP BY ALL), "
+                "one%d AS (SELECT %s, seq, min(image) AS image%d FROM n%d WHERE d = 1 GROUP BY ALL HAVING count(*) = 1)%s ",
+                circle, k, k, k, circle ? " AND op <> 'INSERT'" : "", circle, k, circle, circle, circle ? "" : ",");
         }
-        trib_buf_addf(&sql,
-                      "SELECT %s, seq, arg_max(eid, struct_pack(a := coalesce(coalesce(image0, image1) = new_image, false), "
-                      "b := md5(op || ':' || new_image), c := eid)) AS eid FROM tied_images LEFT JOIN one0 USING (%s, seq) "
-                      "LEFT JOIN one1 USING (%s, seq) GROUP BY ALL; DELETE FROM ev USING won WHERE ",
-                      k, k, k);
+        trib_buf_addf(
+            &sql,
+            "SELECT %s, seq, arg_max(eid, struct_pack(a := coalesce(coalesce(image0, image1) = new_image, false), "
+            "b := md5(op || ':' || new_image), c := eid)) AS eid FROM tied_images LEFT JOIN one0 USING (%s, seq) "
+            "LEFT JOIN one1 USING (%s, seq) GROUP BY ALL; DELETE FROM ev USING won WHERE ",
+            k, k, k);
         trib_merge_key_match(r, "ev", "won", &sql);
         trib_buf_adds(&sql, " AND ev.seq = won.seq AND ev.eid <> won.eid");
         rc = trib_buf_check(&sql, "statement", err);

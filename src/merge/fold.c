@@ -34,8 +34,10 @@ static int silver_rows(struct merge_run *r, struct trib_err *err)
     }
     int rc = 0;
     if (r->s.version < 0) {
-        trib_buf_adds(&sql, "CAST(NULL AS VARCHAR) AS s_seq, false AS s_gone, CAST(NULL AS VARCHAR) AS s_del, "
-                            "CAST(NULL AS TIMESTAMPTZ) AS s_upd, CAST(NULL AS BIGINT) AS sf, CAST(NULL AS BIGINT) AS sp WHERE false");
+        trib_buf_adds(
+            &sql,
+            "CAST(NULL AS VARCHAR) AS s_seq, false AS s_gone, CAST(NULL AS VARCHAR) AS s_del, "
+            "CAST(NULL AS TIMESTAMPTZ) AS s_upd, CAST(NULL AS BIGINT) AS sf, CAST(NULL AS BIGINT) AS sp WHERE false");
     } else {
         trib_buf_adds(&sql, "_sequence AS s_seq, ");
         if (m->o.hard_deletes) {
@@ -103,13 +105,15 @@ static int fold_events(struct merge_run *r, struct trib_err *err)
     for (int64_t i = 0; i < parts && rc == 0; i++) {
         trib_buf_clear(&sql);
         trib_buf_adds(&sql, i == 0 ? "CREATE OR REPLACE TEMP TABLE fold AS " : "INSERT INTO fold ");
-        trib_buf_addf(&sql,
-                      "SELECT * EXCLUDE (u, o, d, c), substr(c, 1, %d) AS c_seq, CASE WHEN c IS NOT NULL THEN struct_pack(f := substr(c, %d, 8)::BIGINT, "
-                      "p := substr(c, %d, 12)::BIGINT, up := coalesce(c = u, false)) END AS c_at, substr(u, 1, %d) AS u_seq, "
-                      "make_timestamptz(substr(u, %d, 20)::BIGINT) AS u_ets, substr(d, 1, %d) AS d_seq, make_timestamptz(substr(d, %d, 20)::BIGINT) AS d_ets "
-                      "FROM (SELECT *, greatest(u, o) AS c FROM (SELECT %s, max(x) FILTER (up) AS u, max(x) FILTER (oc) AS o, max(x) FILTER (NOT up) AS d FROM ("
-                      "SELECT *, seq || lpad(f::VARCHAR, 8, '0') || lpad(p::VARCHAR, 12, '0') || lpad(greatest(epoch_us(ets), 0)::VARCHAR, 20, '0') AS x FROM ev",
-                      TRIB_SEQUENCE_LEN, TRIB_SEQUENCE_LEN + 1, TRIB_SEQUENCE_LEN + 9, TRIB_SEQUENCE_LEN, TRIB_SEQUENCE_LEN + 21, TRIB_SEQUENCE_LEN, TRIB_SEQUENCE_LEN + 21, keys.p);
+        trib_buf_addf(
+            &sql,
+            "SELECT * EXCLUDE (u, o, d, c), substr(c, 1, %d) AS c_seq, CASE WHEN c IS NOT NULL THEN struct_pack(f := substr(c, %d, 8)::BIGINT, "
+            "p := substr(c, %d, 12)::BIGINT, up := coalesce(c = u, false)) END AS c_at, substr(u, 1, %d) AS u_seq, "
+            "make_timestamptz(substr(u, %d, 20)::BIGINT) AS u_ets, substr(d, 1, %d) AS d_seq, make_timestamptz(substr(d, %d, 20)::BIGINT) AS d_ets "
+            "FROM (SELECT *, greatest(u, o) AS c FROM (SELECT %s, max(x) FILTER (up) AS u, max(x) FILTER (oc) AS o, max(x) FILTER (NOT up) AS d FROM ("
+            "SELECT *, seq || lpad(f::VARCHAR, 8, '0') || lpad(p::VARCHAR, 12, '0') || lpad(greatest(epoch_us(ets), 0)::VARCHAR, 20, '0') AS x FROM ev",
+            TRIB_SEQUENCE_LEN, TRIB_SEQUENCE_LEN + 1, TRIB_SEQUENCE_LEN + 9, TRIB_SEQUENCE_LEN, TRIB_SEQUENCE_LEN + 21,
+            TRIB_SEQUENCE_LEN, TRIB_SEQUENCE_LEN + 21, keys.p);
         if (parts > 1) {
             trib_buf_addf(&sql, " WHERE hash(%s) %% %lld = %lld", keys.p, (long long)parts, (long long)i);
         }
@@ -130,7 +134,8 @@ static void old_state_sql(const struct merge_run *r, struct trib_buf *sql)
     static const char *const part[] = {"s_seq", "s_del"};
     trib_buf_adds(sql, "SELECT sv.* EXCLUDE (s_seq, s_del)");
     for (size_t i = 0; i < 2; i++) {
-        trib_buf_addf(sql, ", CASE WHEN refold.k1 IS NOT NULL AND EXISTS (SELECT 1 FROM ev WHERE ev.seq = sv.%s AND ", part[i]);
+        trib_buf_addf(sql, ", CASE WHEN refold.k1 IS NOT NULL AND EXISTS (SELECT 1 FROM ev WHERE ev.seq = sv.%s AND ",
+                      part[i]);
         trib_merge_key_match(r, "ev", "sv", sql);
         trib_buf_addf(sql, ") THEN NULL ELSE sv.%s END AS %s", part[i], part[i]);
     }
@@ -148,25 +153,30 @@ static int outcomes(struct merge_run *r, struct trib_err *err)
     old_state_sql(r, &sql);
     trib_buf_adds(&sql, "), j AS (SELECT fold.*, old.* EXCLUDE (");
     trib_merge_key_list(r, "", &sql);
-    trib_buf_adds(&sql, "), greatest(u_seq, CASE WHEN NOT s_gone THEN s_seq END) AS ups, greatest(d_seq, s_del) AS del FROM fold LEFT JOIN old USING (");
+    trib_buf_adds(
+        &sql,
+        "), greatest(u_seq, CASE WHEN NOT s_gone THEN s_seq END) AS ups, greatest(d_seq, s_del) AS del FROM fold LEFT JOIN old USING (");
     trib_merge_key_list(r, "", &sql);
     /* greatest() ignores NULLs in DuckDB. */
     trib_buf_adds(&sql, ")), d AS (SELECT *, del IS NOT NULL AND (ups IS NULL OR del > ups) AS gone, "
                         "c_seq IS NOT NULL AND (s_seq IS NULL OR c_seq > s_seq) AS from_bronze FROM j), "
                         "o AS (SELECT ");
     trib_merge_key_list(r, "", &sql);
-    trib_buf_adds(&sql, ", sf, sp, gone, s_gone, was_seq, was_del, s_upd, "
-                        "CASE WHEN from_bronze THEN c_at.f END AS f, CASE WHEN from_bronze THEN c_at.p END AS p, c_at.up AS fresh, "
-                        "CASE WHEN from_bronze THEN 'b' WHEN s_seq IS NOT NULL THEN 's' ELSE 'k' END AS vals, "
-                        "CASE WHEN from_bronze THEN c_seq ELSE s_seq END AS m_seq, CASE WHEN gone THEN del END AS m_del, "
-                        "CASE WHEN gone THEN CASE WHEN d_seq IS NOT NULL AND (s_del IS NULL OR d_seq > s_del) THEN d_ets ELSE s_upd END "
-                        "ELSE CASE WHEN u_seq IS NOT NULL AND (s_seq IS NULL OR s_gone OR u_seq > s_seq) THEN u_ets ELSE s_upd END END AS m_upd FROM d), "
-                        "e AS (SELECT *, CASE WHEN ");
+    trib_buf_adds(
+        &sql,
+        ", sf, sp, gone, s_gone, was_seq, was_del, s_upd, "
+        "CASE WHEN from_bronze THEN c_at.f END AS f, CASE WHEN from_bronze THEN c_at.p END AS p, c_at.up AS fresh, "
+        "CASE WHEN from_bronze THEN 'b' WHEN s_seq IS NOT NULL THEN 's' ELSE 'k' END AS vals, "
+        "CASE WHEN from_bronze THEN c_seq ELSE s_seq END AS m_seq, CASE WHEN gone THEN del END AS m_del, "
+        "CASE WHEN gone THEN CASE WHEN d_seq IS NOT NULL AND (s_del IS NULL OR d_seq > s_del) THEN d_ets ELSE s_upd END "
+        "ELSE CASE WHEN u_seq IS NOT NULL AND (s_seq IS NULL OR s_gone OR u_seq > s_seq) THEN u_ets ELSE s_upd END END AS m_upd FROM d), "
+        "e AS (SELECT *, CASE WHEN ");
     trib_buf_adds(&sql, m->o.hard_deletes ? "gone" : m->o.where != NULL ? "gone AND vals = 'k'" : "false");
-    trib_buf_adds(&sql, " THEN NULL ELSE vals END AS src FROM o) SELECT * EXCLUDE (vals) FROM e WHERE "
-                        "(src IS NULL AND sf IS NOT NULL) OR (src IS NOT NULL AND (sf IS NULL OR gone IS DISTINCT FROM s_gone "
-                        "OR m_seq IS DISTINCT FROM was_seq OR m_del IS DISTINCT FROM was_del OR m_upd IS DISTINCT FROM s_upd "
-                        "OR (src = 'b' AND EXISTS (SELECT 1 FROM refold x WHERE ");
+    trib_buf_adds(
+        &sql, " THEN NULL ELSE vals END AS src FROM o) SELECT * EXCLUDE (vals) FROM e WHERE "
+              "(src IS NULL AND sf IS NOT NULL) OR (src IS NOT NULL AND (sf IS NULL OR gone IS DISTINCT FROM s_gone "
+              "OR m_seq IS DISTINCT FROM was_seq OR m_del IS DISTINCT FROM was_del OR m_upd IS DISTINCT FROM s_upd "
+              "OR (src = 'b' AND EXISTS (SELECT 1 FROM refold x WHERE ");
     trib_merge_key_match(r, "x", "e", &sql);
     trib_buf_adds(&sql, ") AND was_seq = m_seq AND ");
     /* A tie that came out otherwise leaves the sequence as it was; a plain redelivery must not write: compare the events. */

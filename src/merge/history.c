@@ -31,21 +31,26 @@ static int runs(struct merge_run *r, struct trib_err *err)
     trib_buf_init(&sql, TRIB_SQL_MAX);
     trib_buf_init(&keys, 256);
     trib_merge_key_list(r, "", &keys);
-    trib_buf_addf(&sql, "CREATE OR REPLACE TEMP TABLE runs AS WITH u AS (SELECT %s, seq, up, min(ets) AS ets, min(f) AS f, arg_min(p, f) AS p "
-                        "FROM ev GROUP BY ALL), i AS (SELECT b.f, b.p, %s(", keys.p, m->digest_fn);
+    trib_buf_addf(
+        &sql,
+        "CREATE OR REPLACE TEMP TABLE runs AS WITH u AS (SELECT %s, seq, up, min(ets) AS ets, min(f) AS f, arg_min(p, f) AS p "
+        "FROM ev GROUP BY ALL), i AS (SELECT b.f, b.p, %s(",
+        keys.p, m->digest_fn);
     trib_convert_text_sql(m->in, "b.record", "b._rescued_data", &sql);
     trib_buf_adds(&sql, ") AS image FROM (");
     int rc = trib_merge_bronze_for(r, "ev", &sql, err);
-    trib_buf_addf(&sql, ") b SEMI JOIN u ON u.up AND u.f = b.f AND u.p = b.p), "
-                        "e AS (SELECT u.*, i.image FROM u LEFT JOIN i ON u.up AND u.f = i.f AND u.p = i.p), "
-                        "w AS (SELECT *, CASE WHEN NOT up OR (lag(up) OVER k AND lag(image) OVER k = image) THEN 0 ELSE 1 END AS opens, "
-                        "lead(seq) OVER k AS n_seq, lead(ets) OVER k AS n_ets, lead(up) OVER k AS n_up FROM e WINDOW k AS (PARTITION BY %s ORDER BY seq)), "
-                        "g AS (SELECT *, sum(opens) OVER (PARTITION BY %s ORDER BY seq) AS run FROM w) "
-                        "SELECT %s, min(seq) AS start_at, arg_max(coalesce(n_seq, ''), seq) AS end_text, arg_min(ets, seq) AS valid_from, "
-                        "arg_max(struct_pack(v := n_ets), seq).v AS valid_to, max(seq) AS m_seq, "
-                        "arg_max(CASE WHEN NOT n_up THEN n_seq ELSE '' END, seq) AS del_text, arg_max(ets, seq) AS m_upd, "
-                        "arg_max(f, seq) AS f, arg_max(p, seq) AS p FROM g WHERE up GROUP BY %s, run",
-                  keys.p, keys.p, keys.p, keys.p);
+    trib_buf_addf(
+        &sql,
+        ") b SEMI JOIN u ON u.up AND u.f = b.f AND u.p = b.p), "
+        "e AS (SELECT u.*, i.image FROM u LEFT JOIN i ON u.up AND u.f = i.f AND u.p = i.p), "
+        "w AS (SELECT *, CASE WHEN NOT up OR (lag(up) OVER k AND lag(image) OVER k = image) THEN 0 ELSE 1 END AS opens, "
+        "lead(seq) OVER k AS n_seq, lead(ets) OVER k AS n_ets, lead(up) OVER k AS n_up FROM e WINDOW k AS (PARTITION BY %s ORDER BY seq)), "
+        "g AS (SELECT *, sum(opens) OVER (PARTITION BY %s ORDER BY seq) AS run FROM w) "
+        "SELECT %s, min(seq) AS start_at, arg_max(coalesce(n_seq, ''), seq) AS end_text, arg_min(ets, seq) AS valid_from, "
+        "arg_max(struct_pack(v := n_ets), seq).v AS valid_to, max(seq) AS m_seq, "
+        "arg_max(CASE WHEN NOT n_up THEN n_seq ELSE '' END, seq) AS del_text, arg_max(ets, seq) AS m_upd, "
+        "arg_max(f, seq) AS f, arg_max(p, seq) AS p FROM g WHERE up GROUP BY %s, run",
+        keys.p, keys.p, keys.p, keys.p);
     if (rc == 0 && (rc = trib_buf_check(&sql, "statement", err)) == 0) {
         rc = trib_exec(m->conn, sql.p, err);
     }
@@ -59,13 +64,17 @@ static int old_rows(struct merge_run *r, struct trib_err *err)
 {
     const struct trib_merge *m = r->m;
     if (r->s.version < 0) {
-        return trib_exec(m->conn, "CREATE OR REPLACE TEMP TABLE sv AS SELECT * FROM (SELECT *, NULL::VARCHAR AS s_start, NULL::VARCHAR AS s_end, "
-                                  "NULL::VARCHAR AS s_seq, NULL::BIGINT AS sf, NULL::BIGINT AS sp FROM refold) WHERE false", err);
+        return trib_exec(
+            m->conn,
+            "CREATE OR REPLACE TEMP TABLE sv AS SELECT * FROM (SELECT *, NULL::VARCHAR AS s_start, NULL::VARCHAR AS s_end, "
+            "NULL::VARCHAR AS s_seq, NULL::BIGINT AS sf, NULL::BIGINT AS sp FROM refold) WHERE false",
+            err);
     }
     struct trib_buf sql;
     trib_buf_init(&sql, TRIB_SQL_MAX);
-    trib_buf_adds(&sql, "CREATE OR REPLACE TEMP TABLE sv AS SELECT refold.*, \"__START_AT\" AS s_start, \"__END_AT\" AS s_end, "
-                        "_sequence AS s_seq, _file AS sf, _pos AS sp FROM (");
+    trib_buf_adds(
+        &sql, "CREATE OR REPLACE TEMP TABLE sv AS SELECT refold.*, \"__START_AT\" AS s_start, \"__END_AT\" AS s_end, "
+              "_sequence AS s_seq, _file AS sf, _pos AS sp FROM (");
     int rc = trib_delta_select(&m->silver, &r->s, r->s.adds, r->s.n_adds, true, &sql, err);
     trib_buf_adds(&sql, ") q JOIN refold ON ");
     for (size_t k = 0; k < m->o.n_keys; k++) {
@@ -89,12 +98,18 @@ int trib_merge_history(struct merge_run *r, bool *ret_changed, struct trib_err *
     trib_buf_init(&keys, 256);
     trib_merge_key_list(r, "", &keys);
     trib_buf_init(&sql, 8192);
-    trib_buf_addf(&sql, "CREATE OR REPLACE TEMP TABLE n AS SELECT * EXCLUDE (end_text, del_text), nullif(end_text, '') AS end_at, nullif(del_text, '') AS m_del FROM runs; "
-                        "CREATE OR REPLACE TEMP TABLE outcome AS "
-                        "SELECT %s, start_at, end_at, valid_from, valid_to, m_seq, m_del, m_upd, f, p, true AS fresh, NULL::BIGINT AS sf, NULL::BIGINT AS sp, 'b' AS src "
-                        "FROM n ANTI JOIN sv ON s_start = start_at AND s_end IS NOT DISTINCT FROM end_at AND s_seq = m_seq AND ", keys.p);
+    trib_buf_addf(
+        &sql,
+        "CREATE OR REPLACE TEMP TABLE n AS SELECT * EXCLUDE (end_text, del_text), nullif(end_text, '') AS end_at, nullif(del_text, '') AS m_del FROM runs; "
+        "CREATE OR REPLACE TEMP TABLE outcome AS "
+        "SELECT %s, start_at, end_at, valid_from, valid_to, m_seq, m_del, m_upd, f, p, true AS fresh, NULL::BIGINT AS sf, NULL::BIGINT AS sp, 'b' AS src "
+        "FROM n ANTI JOIN sv ON s_start = start_at AND s_end IS NOT DISTINCT FROM end_at AND s_seq = m_seq AND ",
+        keys.p);
     trib_merge_key_match(r, "n", "sv", &sql);
-    trib_buf_addf(&sql, " UNION ALL BY NAME SELECT %s, sf, sp, NULL::VARCHAR AS src FROM sv ANTI JOIN n ON s_start = start_at AND s_end IS NOT DISTINCT FROM end_at AND s_seq = m_seq AND ", keys.p);
+    trib_buf_addf(
+        &sql,
+        " UNION ALL BY NAME SELECT %s, sf, sp, NULL::VARCHAR AS src FROM sv ANTI JOIN n ON s_start = start_at AND s_end IS NOT DISTINCT FROM end_at AND s_seq = m_seq AND ",
+        keys.p);
     trib_merge_key_match(r, "n", "sv", &sql);
     int rc = trib_exec(r->m->conn, sql.p, err);
     int64_t changed = 0;

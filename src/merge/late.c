@@ -32,7 +32,8 @@ static char *cell(const struct trib_vec *v, size_t row)
 }
 
 /* One chunk of late rows → quarantine rows. Columns: file, op, origin, eid, seq, ets µs, item, old. */
-static int quarantine_chunk(struct merge_run *r, struct trib_spool *spool, const struct trib_chunk *c, struct trib_err *err)
+static int quarantine_chunk(struct merge_run *r, struct trib_spool *spool, const struct trib_chunk *c,
+                            struct trib_err *err)
 {
     for (size_t i = 0; i < c->rows; i++) {
         char *text[8] = {NULL};

@@ -31,10 +31,13 @@ static void reserve(struct trib_merge *m)
     m->o.schema.n_reserved = m->n_reserved;
 }
 
-int trib_merge_new(const struct trib_env *env, const struct trib_merge_opts *o, struct trib_merge **ret, struct trib_err *err)
+int trib_merge_new(const struct trib_env *env, const struct trib_merge_opts *o, struct trib_merge **ret,
+                   struct trib_err *err)
 {
     if (o->sequence_attribute != NULL) {
-        return trib_err_set(err, TRIB_E_CONFIG, "table %s: silver.sequence by an attribute is not in this version: leave it at `stream`", o->table);
+        return trib_err_set(err, TRIB_E_CONFIG,
+                            "table %s: silver.sequence by an attribute is not in this version: leave it at `stream`",
+                            o->table);
     }
     struct trib_merge *m = trib_calloc(1, sizeof *m);
     m->env = env;
@@ -83,7 +86,8 @@ void trib_merge_free(struct trib_merge *m)
 static int choose_files(struct merge_run *r, struct trib_err *err)
 {
     struct trib_merge *m = r->m;
-    int rc = r->from < 0 ? TRIB_E_NOT_FOUND : trib_delta_changes(&m->bronze, r->from, r->b.version, &r->batch, &r->n_batch, err);
+    int rc = r->from < 0 ? TRIB_E_NOT_FOUND
+                         : trib_delta_changes(&m->bronze, r->from, r->b.version, &r->batch, &r->n_batch, err);
     r->files = trib_calloc(r->b.n_adds * 2 + 1, sizeof *r->files);
     if (rc == TRIB_E_NOT_FOUND) { /* a new target, or one behind the cleaned log */
         trib_err_clear(err);

@@ -12,28 +12,28 @@ struct trib_merge {
     const struct trib_env *env;
     struct trib_merge_opts o;
     struct trib_conn *conn;
-    char *app;                       /* appId of the target's position */
+    char *app; /* appId of the target's position */
     char *bronze_path, *silver_path;
     struct trib_delta bronze, silver;
-    const char **reserved;           /* column names of our own */
+    const char **reserved; /* column names of our own */
     size_t n_reserved;
-    unsigned serial;                 /* makes function names unique: they live as long as the engine */
+    unsigned serial; /* makes function names unique: they live as long as the engine */
     char *digest_fn;
     /* Converters are kept while their schemas stay. */
     struct trib_convert *in, *rewrite;
     struct trib_type in_from, in_to, rewrite_from;
     struct trib_where *where;
-    struct trib_type where_from;     /* Bronze item schema the predicate was compiled for */
+    struct trib_type where_from; /* Bronze item schema the predicate was compiled for */
 };
 
 /* One step's work. */
 struct merge_run {
     struct trib_merge *m;
-    struct trib_snapshot b, s;       /* Bronze, Silver */
-    int64_t from;                    /* Bronze version merged so far, -1 */
-    struct trib_add *batch;          /* Bronze files to merge [owned] */
+    struct trib_snapshot b, s; /* Bronze, Silver */
+    int64_t from;              /* Bronze version merged so far, -1 */
+    struct trib_add *batch;    /* Bronze files to merge [owned] */
     size_t n_batch;
-    const struct trib_add **files;   /* batch, then the older live ones: index = column f */
+    const struct trib_add **files; /* batch, then the older live ones: index = column f */
     size_t n_files;
     const struct trib_type *b_item;  /* item struct in Bronze */
     bool b_old;                      /* Bronze has old_record */
@@ -50,9 +50,11 @@ TRIB_CHECKED int trib_merge_events(struct merge_run *r, const char *keys_of, str
 /* Leaves one event for each key and sequence: drops redeliveries' twins where they matter and decides ties (merge.md). */
 TRIB_CHECKED int trib_merge_ties(struct merge_run *r, struct trib_err *err);
 /* SELECT over Bronze files [from, to) with their positions as f and p. */
-TRIB_CHECKED int trib_merge_bronze_select(struct merge_run *r, size_t from, size_t to, struct trib_buf *sql, struct trib_err *err);
+TRIB_CHECKED int trib_merge_bronze_select(struct merge_run *r, size_t from, size_t to, struct trib_buf *sql,
+                                          struct trib_err *err);
 /* SELECT over exactly the Bronze files that column f of a table names. */
-TRIB_CHECKED int trib_merge_bronze_for(struct merge_run *r, const char *table, struct trib_buf *sql, struct trib_err *err);
+TRIB_CHECKED int trib_merge_bronze_for(struct merge_run *r, const char *table, struct trib_buf *sql,
+                                       struct trib_err *err);
 /* "a.k1 = b.k1 AND a.k2 = b.k2" and "k1, k2" with a prefix. */
 void trib_merge_key_match(const struct merge_run *r, const char *a, const char *b, struct trib_buf *sql);
 void trib_merge_key_list(const struct merge_run *r, const char *prefix, struct trib_buf *sql);
@@ -73,8 +75,8 @@ size_t trib_merge_own_columns(const struct trib_merge *m, const char *names[8], 
 
 /* ---- where.c: `where` as an SQL expression over a Bronze image ------------------------------------------------------ */
 struct trib_where;
-TRIB_CHECKED int trib_where_new(struct trib_conn *c, const char *prefix, const char *expr, const struct trib_type *item, const struct trib_schema_opts *o,
-                                struct trib_where **ret, struct trib_err *err);
+TRIB_CHECKED int trib_where_new(struct trib_conn *c, const char *prefix, const char *expr, const struct trib_type *item,
+                                const struct trib_schema_opts *o, struct trib_where **ret, struct trib_err *err);
 void trib_where_free(struct trib_where *w);
 /* A boolean expression, never NULL. */
 void trib_where_sql(const struct trib_where *w, const char *item, const char *rescued, struct trib_buf *sql);

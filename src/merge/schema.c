@@ -133,7 +133,8 @@ static void assemble(struct merge_run *r)
     }
 }
 
-static int converter(struct trib_merge *m, struct trib_convert **slot, const char *what, const struct trib_type *from, const struct trib_type *to, struct trib_err *err)
+static int converter(struct trib_merge *m, struct trib_convert **slot, const char *what, const struct trib_type *from,
+                     const struct trib_type *to, struct trib_err *err)
 {
     trib_convert_free(*slot);
     *slot = NULL;
@@ -229,7 +230,8 @@ int trib_merge_schema(struct merge_run *r, struct trib_err *err)
     free(widened.new_fields);
     for (size_t k = 0; rc == 0 && k < m->o.n_keys; k++) {
         if (trib_item_find(&r->new_item, m->o.keys[k]) == NULL) {
-            rc = trib_err_set(err, TRIB_E_INTERNAL, "table %s: no column for the key attribute %s", m->o.table, m->o.keys[k]);
+            rc = trib_err_set(err, TRIB_E_INTERNAL, "table %s: no column for the key attribute %s", m->o.table,
+                              m->o.keys[k]);
         }
     }
     if (rc == 0) {

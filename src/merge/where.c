@@ -50,9 +50,12 @@ static bool one_of(const char *name, const char *const *names)
 
 static enum use function_use(const char *name)
 {
-    static const char *const arithmetic[] = {"+", "-", "*", "/", "%", "//", "**", "^", "abs", "round", "floor", "ceil", NULL};
-    static const char *const text[] = {"~~", "!~~", "~~*", "!~~*", "||", "lower", "upper", "starts_with", "ends_with", "contains", "prefix", "suffix",
-                                       "regexp_matches", "substring", "substr", "trim", "strlen", "length", "replace", "split_part", NULL};
+    static const char *const arithmetic[] = {"+", "-",   "*",     "/",     "%",    "//", "**",
+                                             "^", "abs", "round", "floor", "ceil", NULL};
+    static const char *const text[] = {
+        "~~",          "!~~",       "~~*",      "!~~*",   "||",      "lower",          "upper",
+        "starts_with", "ends_with", "contains", "prefix", "suffix",  "regexp_matches", "substring",
+        "substr",      "trim",      "strlen",   "length", "replace", "split_part",     NULL};
     return name == NULL ? USE_ANY : one_of(name, arithmetic) ? USE_N : one_of(name, text) ? USE_S : USE_ANY;
 }
 
@@ -60,7 +63,8 @@ static void set_leaf(struct trib_field *f, enum use use, const struct trib_field
 {
     trib_type_free(&f->type);
     const char *type = use == USE_N ? "N" : use == USE_BOOL ? "BOOL" : "S";
-    f->type = use == USE_N ? trib_type_decimal(38, 18) : trib_type_simple(use == USE_BOOL ? TRIB_T_BOOLEAN : TRIB_T_STRING);
+    f->type =
+        use == USE_N ? trib_type_decimal(38, 18) : trib_type_simple(use == USE_BOOL ? TRIB_T_BOOLEAN : TRIB_T_STRING);
     if (use == USE_ANY && learnt != NULL) {
         trib_type_copy(&f->type, &learnt->type);
         type = trib_field_meta(learnt, "dynamodb.type");
@@ -105,15 +109,14 @@ static void walk_children(struct walk *w, json_t *node, enum use use)
 {
     const char *key;
     json_t *child;
-    json_object_foreach(node, key, child) {
+    json_object_foreach(node, key, child)
+    {
         if (json_is_object(child)) {
             walk_node(w, child, use);
         } else if (json_is_array(child)) {
             size_t i;
             json_t *e;
-            json_array_foreach(child, i, e) {
-                walk_node(w, e, use);
-            }
+            json_array_foreach(child, i, e) { walk_node(w, e, use); }
         }
     }
 }
@@ -129,7 +132,8 @@ static enum use siblings_use(json_t *node)
     }
     size_t i;
     json_t *e;
-    json_array_foreach(json_object_get(node, "children"), i, e) {
+    json_array_foreach(json_object_get(node, "children"), i, e)
+    {
         enum use u = literal_use(e);
         if (u != USE_ANY) {
             return u;
@@ -172,9 +176,11 @@ static int parse(struct trib_conn *c, const char *expr, json_t **ret, struct tri
     if (rc == 0 && (rc = trib_result_next(res, &chunk, err)) == 0) {
         struct trib_view text = trib_str_view(&((const struct trib_str *)chunk->cols[0].data)[0]);
         *ret = json_loadb(text.p, text.n, JSON_DECODE_INT_AS_REAL, NULL);
-        if (*ret == NULL || json_is_true(json_object_get(*ret, "error")) || json_array_size(json_object_get(*ret, "statements")) != 1) {
+        if (*ret == NULL || json_is_true(json_object_get(*ret, "error")) ||
+            json_array_size(json_object_get(*ret, "statements")) != 1) {
             const char *why = json_string_value(json_object_get(*ret, "error_message"));
-            rc = trib_err_set(err, TRIB_E_CONFIG, "where: %s is not an SQL expression: %s", expr, why != NULL ? why : "cannot be parsed");
+            rc = trib_err_set(err, TRIB_E_CONFIG, "where: %s is not an SQL expression: %s", expr,
+                              why != NULL ? why : "cannot be parsed");
             json_decref(*ret);
             *ret = NULL;
         }
@@ -213,15 +219,16 @@ static int make_macro(struct trib_conn *c, const struct trib_where *w, const cha
     return rc;
 }
 
-int trib_where_new(struct trib_conn *c, const char *prefix, const char *expr, const struct trib_type *item, const struct trib_schema_opts *o, struct trib_where **ret,
-                   struct trib_err *err)
+int trib_where_new(struct trib_conn *c, const char *prefix, const char *expr, const struct trib_type *item,
+                   const struct trib_schema_opts *o, struct trib_where **ret, struct trib_err *err)
 {
     json_t *tree = NULL;
     TRIB_TRY(parse(c, expr, &tree, err));
     struct trib_where *w = trib_calloc(1, sizeof *w);
     w->exact_type = trib_type_simple(TRIB_T_STRUCT);
     struct walk walk = {.type = &w->exact_type, .item = item};
-    json_t *list = json_object_get(json_object_get(json_array_get(json_object_get(tree, "statements"), 0), "node"), "select_list");
+    json_t *list =
+        json_object_get(json_object_get(json_array_get(json_object_get(tree, "statements"), 0), "node"), "select_list");
     walk_node(&walk, json_array_get(list, 0), USE_BOOL);
     json_decref(tree);
     trib_type_copy(&w->text_type, &w->exact_type);
@@ -265,7 +272,8 @@ void trib_where_free(struct trib_where *w)
     free(w);
 }
 
-static void arguments(const struct trib_where *w, struct trib_view exact, struct trib_view text, bool doubles, struct trib_buf *sql)
+static void arguments(const struct trib_where *w, struct trib_view exact, struct trib_view text, bool doubles,
+                      struct trib_buf *sql)
 {
     trib_buf_addf(sql, "%s(", w->macro);
     for (size_t i = 0; i < w->exact_type.n_fields; i++) {

@@ -4,8 +4,8 @@
  *
  * A crash before the commit leaves files that no log names; after it, everything. The position moves with the data.
  */
-#include <stdlib.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "merge/own.h"
 
@@ -18,8 +18,9 @@ static void old_columns(const struct merge_run *r, bool meta_from_outcome, struc
     size_t n = trib_merge_own_columns(m, names, types);
     trib_buf_adds(sql, "SELECT unnest(img)");
     for (size_t i = 0; i < n; i++) {
-        static const char *const of[][2] = {{"_deleted_sequence", "m_del"}, {"_sequence", "m_seq"}, {"__START_AT", "start_at"},
-                                            {"__END_AT", "end_at"}, {"_valid_from", "valid_from"}, {"_valid_to", "valid_to"}};
+        static const char *const of[][2] = {{"_deleted_sequence", "m_del"}, {"_sequence", "m_seq"},
+                                            {"__START_AT", "start_at"},     {"__END_AT", "end_at"},
+                                            {"_valid_from", "valid_from"},  {"_valid_to", "valid_to"}};
         const char *from = i == 0 ? "m_upd" : "gone";
         for (size_t k = 0; k < sizeof of / sizeof of[0]; k++) {
             from = strcmp(names[i], of[k][0]) == 0 ? of[k][1] : from;
@@ -48,7 +49,8 @@ static void pack_old(const struct merge_run *r, struct trib_buf *sql)
     trib_buf_adds(sql, ") AS item");
 }
 
-static int old_select(struct merge_run *r, const struct trib_add *adds, size_t n, struct trib_buf *sql, struct trib_err *err)
+static int old_select(struct merge_run *r, const struct trib_add *adds, size_t n, struct trib_buf *sql,
+                      struct trib_err *err)
 {
     trib_buf_adds(sql, "SELECT *, ");
     trib_convert_sql(r->m->rewrite, "item", "_rescued_data", !r->widened, sql);
@@ -72,7 +74,9 @@ static int from_bronze(struct merge_run *r, struct trib_buf *sql, struct trib_er
     }
     trib_buf_adds(sql, " END AS img FROM (");
     TRIB_TRY(trib_merge_bronze_for(r, "winners", sql, err));
-    trib_buf_adds(sql, ") b JOIN (SELECT * FROM outcome WHERE src = 'b' AND f IN (SELECT f FROM winners)) o ON o.f = b.f AND o.p = b.p)");
+    trib_buf_adds(
+        sql,
+        ") b JOIN (SELECT * FROM outcome WHERE src = 'b' AND f IN (SELECT f FROM winners)) o ON o.f = b.f AND o.p = b.p)");
     return 0;
 }
 
@@ -100,7 +104,10 @@ static int touched(struct merge_run *r, struct trib_add **ret, size_t *ret_n, st
     *ret = trib_calloc(r->s.n_adds, sizeof **ret);
     *ret_n = 0;
     struct trib_result *res = NULL;
-    int rc = trib_query(r->m->conn, r->widened ? "SELECT range AS sf FROM range(0, (SELECT count FROM all_files))" : "SELECT DISTINCT sf FROM outcome WHERE sf IS NOT NULL ORDER BY sf", &res, err);
+    int rc = trib_query(r->m->conn,
+                        r->widened ? "SELECT range AS sf FROM range(0, (SELECT count FROM all_files))"
+                                   : "SELECT DISTINCT sf FROM outcome WHERE sf IS NOT NULL ORDER BY sf",
+                        &res, err);
     const struct trib_chunk *chunk;
     while (rc == 0 && (rc = trib_result_next(res, &chunk, err)) == 0 && chunk->rows > 0) {
         for (size_t i = 0; i < chunk->rows; i++) {
@@ -112,7 +119,8 @@ static int touched(struct merge_run *r, struct trib_add **ret, size_t *ret_n, st
 }
 
 /* SELECT of every row that the new files hold. _file in old rows counts within `files`, so outcome's sf is mapped by its place. */
-static int part_rows(struct merge_run *r, const struct trib_add *files, size_t n, bool first, struct trib_buf *sql, struct trib_err *err)
+static int part_rows(struct merge_run *r, const struct trib_add *files, size_t n, bool first, struct trib_buf *sql,
+                     struct trib_err *err)
 {
     trib_buf_adds(sql, "SELECT ");
     for (size_t i = 0; i < r->schema.n_fields; i++) {
@@ -129,12 +137,16 @@ static int part_rows(struct merge_run *r, const struct trib_add *files, size_t n
         old_columns(r, true, sql);
         trib_buf_adds(sql, " FROM (");
         TRIB_TRY(old_select(r, files, n, sql, err));
-        trib_buf_adds(sql, ") q JOIN (SELECT outcome.*, moved.i AS qf FROM outcome JOIN moved USING (sf) WHERE src = 's') o ON q._file = o.qf AND q._pos = o.sp");
+        trib_buf_adds(
+            sql,
+            ") q JOIN (SELECT outcome.*, moved.i AS qf FROM outcome JOIN moved USING (sf) WHERE src = 's') o ON q._file = o.qf AND q._pos = o.sp");
         trib_buf_adds(sql, " UNION ALL BY NAME ");
         old_columns(r, false, sql);
         trib_buf_adds(sql, " FROM (");
         TRIB_TRY(old_select(r, files, n, sql, err));
-        trib_buf_adds(sql, ") q ANTI JOIN (SELECT moved.i AS qf, sp FROM outcome JOIN moved USING (sf)) o ON q._file = o.qf AND q._pos = o.sp");
+        trib_buf_adds(
+            sql,
+            ") q ANTI JOIN (SELECT moved.i AS qf, sp FROM outcome JOIN moved USING (sf)) o ON q._file = o.qf AND q._pos = o.sp");
     }
     trib_buf_adds(sql, ")");
     return trib_buf_check(sql, "statement", err);
@@ -144,10 +156,12 @@ static int mapping(struct merge_run *r, const struct trib_add *files, size_t n, 
 {
     struct trib_buf sql;
     trib_buf_init(&sql, TRIB_SQL_MAX);
-    trib_buf_adds(&sql, "CREATE OR REPLACE TEMP TABLE moved (sf BIGINT, i BIGINT); "
-                        /* Parts of whole Bronze files with about a million winners each: what is hashed stays bounded. */
-                        "CREATE OR REPLACE TEMP TABLE winner_parts AS SELECT f, (sum(n) OVER (ORDER BY f) - 1)::BIGINT // 1000000 AS part FROM "
-                        "(SELECT f, count(*) AS n FROM outcome WHERE src = 'b' GROUP BY f);");
+    trib_buf_adds(
+        &sql,
+        "CREATE OR REPLACE TEMP TABLE moved (sf BIGINT, i BIGINT); "
+        /* Parts of whole Bronze files with about a million winners each: what is hashed stays bounded. */
+        "CREATE OR REPLACE TEMP TABLE winner_parts AS SELECT f, (sum(n) OVER (ORDER BY f) - 1)::BIGINT // 1000000 AS part FROM "
+        "(SELECT f, count(*) AS n FROM outcome WHERE src = 'b' GROUP BY f);");
     for (size_t i = 0; i < n; i++) {
         size_t at = 0;
         while (strcmp(r->s.adds[at].path, files[i].path) != 0) {
@@ -168,7 +182,8 @@ struct files {
     size_t n, cap;
 };
 
-static int write_part(struct merge_run *r, const struct trib_add *old, size_t n_old, bool first, struct files *ret, struct trib_err *err)
+static int write_part(struct merge_run *r, const struct trib_add *old, size_t n_old, bool first, struct files *ret,
+                      struct trib_err *err)
 {
     struct trib_merge *m = r->m;
     struct trib_buf sql;
@@ -202,13 +217,16 @@ static int write_part(struct merge_run *r, const struct trib_add *old, size_t n_
     return rc;
 }
 
-static int write_files(struct merge_run *r, const struct trib_add *old, size_t n_old, struct files *ret, struct trib_err *err)
+static int write_files(struct merge_run *r, const struct trib_add *old, size_t n_old, struct files *ret,
+                       struct trib_err *err)
 {
     int64_t last = 0;
     TRIB_TRY(mapping(r, old, n_old, err));
     TRIB_TRY(trib_query_i64(r->m->conn, "SELECT max(part) FROM winner_parts", 0, &last, err));
     for (int64_t part = 0; part <= last; part++) {
-        TRIB_TRY(trib_execf(r->m->conn, err, "CREATE OR REPLACE TEMP TABLE winners AS SELECT f FROM winner_parts WHERE part = %lld", (long long)part));
+        TRIB_TRY(trib_execf(r->m->conn, err,
+                            "CREATE OR REPLACE TEMP TABLE winners AS SELECT f FROM winner_parts WHERE part = %lld",
+                            (long long)part));
         TRIB_TRY(write_part(r, old, n_old, part == 0, ret, err));
     }
     return 0;
@@ -222,9 +240,10 @@ static char *settings_text(const struct trib_merge *m)
     for (size_t i = 0; i < m->o.n_keys; i++) {
         trib_buf_addf(&b, "%s%s", i > 0 ? "," : "", m->o.keys[i]);
     }
-    trib_buf_addf(&b, ";deletes=%s;numbers=%d;infer=%d;columns=%s,%s;sequence=%s;where=%s", m->o.hard_deletes ? "hard" : "soft",
-                  (int)m->o.schema.numbers, m->o.schema.infer, m->o.updated_at, m->o.is_deleted,
-                  m->o.sequence_attribute != NULL ? m->o.sequence_attribute : "stream", m->o.where != NULL ? m->o.where : "");
+    trib_buf_addf(&b, ";deletes=%s;numbers=%d;infer=%d;columns=%s,%s;sequence=%s;where=%s",
+                  m->o.hard_deletes ? "hard" : "soft", (int)m->o.schema.numbers, m->o.schema.infer, m->o.updated_at,
+                  m->o.is_deleted, m->o.sequence_attribute != NULL ? m->o.sequence_attribute : "stream",
+                  m->o.where != NULL ? m->o.where : "");
     return trib_buf_take(&b);
 }
 
@@ -234,32 +253,48 @@ int trib_merge_check_settings(const struct merge_run *r, struct trib_err *err)
     char *now = settings_text(r->m);
     int rc = 0;
     if (r->s.version >= 0 && was != NULL && strcmp(was, now) != 0) {
-        rc = trib_err_set(err, TRIB_E_CONFIG, "silver %s/%s was written with other settings (%s, now %s): undo the change, or give the block another `table`", r->m->o.domain,
-                          r->m->o.silver, was, now);
+        rc = trib_err_set(
+            err, TRIB_E_CONFIG,
+            "silver %s/%s was written with other settings (%s, now %s): undo the change, or give the block another `table`",
+            r->m->o.domain, r->m->o.silver, was, now);
     }
     free(now);
     return rc;
 }
 
-static int commit(struct merge_run *r, const struct trib_add *adds, size_t n_adds, const struct trib_add *removes, size_t n_removes, struct trib_err *err)
+static int commit(struct merge_run *r, const struct trib_add *adds, size_t n_adds, const struct trib_add *removes,
+                  size_t n_removes, struct trib_err *err)
 {
     const struct trib_merge *m = r->m;
     char *settings = settings_text(m);
     char rows[32], from[32];
     (void)snprintf(rows, sizeof rows, "%lld", (long long)r->rows);
     (void)snprintf(from, sizeof from, "%lld", (long long)r->b.version);
-    struct trib_kv metrics[] = {{(char *)(uintptr_t)"numChangedRows", rows}};
-    struct trib_kv params[] = {{(char *)(uintptr_t)"bronzeVersion", from}};
-    struct trib_kv properties[] = {{(char *)(uintptr_t)"tributary.pipeline", (char *)(uintptr_t)m->o.pipeline},
-                                   {(char *)(uintptr_t)"tributary.settings", settings}};
+    struct trib_kv metrics[] = {{(char *)(uintptr_t) "numChangedRows", rows}};
+    struct trib_kv params[] = {{(char *)(uintptr_t) "bronzeVersion", from}};
+    struct trib_kv properties[] = {{(char *)(uintptr_t) "tributary.pipeline", (char *)(uintptr_t)m->o.pipeline},
+                                   {(char *)(uintptr_t) "tributary.settings", settings}};
     struct trib_txn txn = {m->app, r->b.version, 0};
     struct trib_protocol protocol = {.reader = 1, .writer = 2};
     bool fresh = r->s.version < 0;
-    struct trib_commit c = {
-        .read_version = r->s.version, .operation = fresh ? "CREATE TABLE AS SELECT" : "MERGE", .params = params, .n_params = 1,
-        .metrics = metrics, .n_metrics = 1, .txn = &txn, .n_txn = 1, .new_metadata = fresh || r->schema_changed, .schema = &r->schema,
-        .properties = fresh ? properties : r->s.properties, .n_properties = fresh ? 2 : r->s.n_properties,
-        .protocol = fresh ? &protocol : NULL, .adds = adds, .n_adds = n_adds, .removes = removes, .n_removes = n_removes, .data_change = true};
+    struct trib_commit c = {.read_version = r->s.version,
+                            .operation = fresh ? "CREATE TABLE AS SELECT" : "MERGE",
+                            .params = params,
+                            .n_params = 1,
+                            .metrics = metrics,
+                            .n_metrics = 1,
+                            .txn = &txn,
+                            .n_txn = 1,
+                            .new_metadata = fresh || r->schema_changed,
+                            .schema = &r->schema,
+                            .properties = fresh ? properties : r->s.properties,
+                            .n_properties = fresh ? 2 : r->s.n_properties,
+                            .protocol = fresh ? &protocol : NULL,
+                            .adds = adds,
+                            .n_adds = n_adds,
+                            .removes = removes,
+                            .n_removes = n_removes,
+                            .data_change = true};
     int rc = trib_delta_commit(&m->silver, &r->s, &c, err);
     free(settings);
     return rc;
@@ -273,7 +308,8 @@ int trib_merge_write(struct merge_run *r, bool changed, struct trib_step *ret, s
     struct files new = {0};
     int rc = 0;
     if (changed || r->widened) {
-        rc = trib_execf(m->conn, err, "CREATE OR REPLACE TEMP TABLE all_files AS SELECT %zu::BIGINT AS count", r->s.n_adds);
+        rc = trib_execf(m->conn, err, "CREATE OR REPLACE TEMP TABLE all_files AS SELECT %zu::BIGINT AS count",
+                        r->s.n_adds);
         if (rc == 0) {
             rc = trib_query_i64(m->conn, "SELECT count(*) FROM outcome", 0, &r->rows, err);
         }

@@ -124,7 +124,8 @@ static int plan_marts(struct trib_pipeline *p, struct trib_err *err)
         int rc = p->env->fs->read(p->env->fs->ctx, c->gold[i].sql_path, 0, -1, &text, err);
         if (rc != 0) {
             trib_buf_free(&text);
-            (void)trib_err_wrap(err, "%s:%zu: gold %s/%s", c->file, c->gold[i].line, c->gold[i].subject, c->gold[i].name);
+            (void)trib_err_wrap(err, "%s:%zu: gold %s/%s", c->file, c->gold[i].line, c->gold[i].subject,
+                                c->gold[i].name);
             if (err != NULL) {
                 err->code = TRIB_E_CONFIG;
             }
@@ -142,8 +143,9 @@ static int plan_marts(struct trib_pipeline *p, struct trib_err *err)
     return 0;
 }
 
-int trib_pipeline_new(const struct trib_env *env, const struct trib_config *config, const char *const *tables, size_t n_tables,
-                      const struct trib_observer *observer, struct trib_pipeline **ret, struct trib_err *err)
+int trib_pipeline_new(const struct trib_env *env, const struct trib_config *config, const char *const *tables,
+                      size_t n_tables, const struct trib_observer *observer, struct trib_pipeline **ret,
+                      struct trib_err *err)
 {
     struct trib_pipeline *p = trib_calloc(1, sizeof *p);
     p->env = env;
@@ -192,7 +194,8 @@ void trib_pipeline_free(struct trib_pipeline *p)
     free(p);
 }
 
-static void tell(struct trib_pipeline *p, const char *stage, const char *table, const char *target, const struct trib_step *step, const struct trib_err *err)
+static void tell(struct trib_pipeline *p, const char *stage, const char *table, const char *target,
+                 const struct trib_step *step, const struct trib_err *err)
 {
     if (err != NULL && p->first.code == TRIB_OK) {
         p->first = *err;
@@ -210,7 +213,8 @@ static bool stopping(const struct trib_pipeline *p)
 typedef int (*step_fn)(void *stage, int64_t now_us, struct trib_step *ret, struct trib_err *err);
 
 /* Steps one stage until it has nothing to do. A lost race is computed again; who loses too often says so (75). */
-static void drain(struct trib_pipeline *p, void *stage, step_fn step_once, const char *what, const char *table, const char *target)
+static void drain(struct trib_pipeline *p, void *stage, step_fn step_once, const char *what, const char *table,
+                  const char *target)
 {
     for (int tries = 0; !stopping(p);) {
         struct trib_step step = {0};
@@ -229,9 +233,18 @@ static void drain(struct trib_pipeline *p, void *stage, step_fn step_once, const
     }
 }
 
-static int step_ingest(void *s, int64_t now, struct trib_step *ret, struct trib_err *err) { return trib_ingest_step(s, now, ret, err); }
-static int step_merge(void *s, int64_t now, struct trib_step *ret, struct trib_err *err) { return trib_merge_step(s, now, ret, err); }
-static int step_mart(void *s, int64_t now, struct trib_step *ret, struct trib_err *err) { return trib_mart_step(s, now, ret, err); }
+static int step_ingest(void *s, int64_t now, struct trib_step *ret, struct trib_err *err)
+{
+    return trib_ingest_step(s, now, ret, err);
+}
+static int step_merge(void *s, int64_t now, struct trib_step *ret, struct trib_err *err)
+{
+    return trib_merge_step(s, now, ret, err);
+}
+static int step_mart(void *s, int64_t now, struct trib_step *ret, struct trib_err *err)
+{
+    return trib_mart_step(s, now, ret, err);
+}
 
 static void ingest_table(struct trib_pipeline *p, struct table *t)
 {
@@ -342,7 +355,8 @@ void trib_catalog_make(const struct trib_config *config, struct trib_catalog_tab
     }
     for (size_t i = 0; i < config->n_gold; i++) {
         const struct trib_cfg_mart *g = &config->gold[i];
-        catalog_add(&c, "gold", shared_mart(config, g->name) ? trib_asprintf("%s/%s", g->subject, g->name) : trib_strdup(g->name),
+        catalog_add(&c, "gold",
+                    shared_mart(config, g->name) ? trib_asprintf("%s/%s", g->subject, g->name) : trib_strdup(g->name),
                     trib_path_gold(g->subject, g->name));
     }
     *ret = c.t;

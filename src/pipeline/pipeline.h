@@ -13,14 +13,16 @@ enum { TRIB_RUN_INGEST = 1, TRIB_RUN_MERGE = 2, TRIB_RUN_MARTS = 4, TRIB_RUN_ALL
 /* Told of every step that did something or failed (err set). stage: "ingest", "merge", "marts"; table: the DynamoDB table, or the mart;
  * target: "domain/table" for merge, else NULL. */
 struct trib_observer {
-    void (*stepped)(void *ctx, const char *stage, const char *table, const char *target, const struct trib_step *step, const struct trib_err *err);
+    void (*stepped)(void *ctx, const char *stage, const char *table, const char *target, const struct trib_step *step,
+                    const struct trib_err *err);
     void *ctx;
 };
 
 struct trib_pipeline;
 /* tables: names to work on, n 0: all. config, env and observer are borrowed. */
-TRIB_CHECKED int trib_pipeline_new(const struct trib_env *env, const struct trib_config *config, const char *const *tables, size_t n_tables,
-                                   const struct trib_observer *observer, struct trib_pipeline **ret, struct trib_err *err);
+TRIB_CHECKED int trib_pipeline_new(const struct trib_env *env, const struct trib_config *config,
+                                   const char *const *tables, size_t n_tables, const struct trib_observer *observer,
+                                   struct trib_pipeline **ret, struct trib_err *err);
 void trib_pipeline_free(struct trib_pipeline *p);
 /* Drains every stage asked for: ingest until nothing is new, then merge, then marts. Conflicts are tried again a few times.
  * Returns 0, or the first failure in config order (all were told to the observer); everything that could be done was done. */

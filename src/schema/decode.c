@@ -17,21 +17,21 @@
 #include "schema/scalar.h"
 
 struct node {
-    const char *attr;        /* attribute or member name [borrow] */
+    const char *attr; /* attribute or member name [borrow] */
     size_t attr_len;
     enum trib_attr_type type; /* DynamoDB type that fits */
     const struct trib_type *col;
-    bool as_text;            /* infer: false */
-    bool json_elements;      /* L whose elements are DynamoDB JSON text */
+    bool as_text;       /* infer: false */
+    bool json_elements; /* L whose elements are DynamoDB JSON text */
     bool key;
-    struct node *children;   /* members of M; [0] the element of L and sets */
+    struct node *children; /* members of M; [0] the element of L and sets */
     size_t n_children;
     uint32_t *slots;
     size_t n_slots;
     uint64_t seen, fits;
 };
 
-struct piece {               /* a rescued top-level attribute: canonical name and value in `scratch` */
+struct piece { /* a rescued top-level attribute: canonical name and value in `scratch` */
     size_t name_at, name_n, value_at, value_n;
 };
 
@@ -68,7 +68,8 @@ static size_t slot_of(const struct node *n, struct trib_view name)
 
 static void compile_struct(struct node *n, const struct trib_type *t, const struct trib_schema_opts *o, bool top);
 
-static void compile_element(struct node *n, const struct trib_type *t, const char *element, const struct trib_schema_opts *o)
+static void compile_element(struct node *n, const struct trib_type *t, const char *element,
+                            const struct trib_schema_opts *o)
 {
     n->col = t;
     if (strncmp(element, "L<", 2) == 0) {
@@ -228,7 +229,8 @@ static bool short_integer(struct trib_view text, int64_t *ret)
     return true;
 }
 
-static enum fit put_number(struct trib_decoder *d, const struct trib_type *col, struct trib_json *j, struct trib_vec *v, uint64_t row)
+static enum fit put_number(struct trib_decoder *d, const struct trib_type *col, struct trib_json *j, struct trib_vec *v,
+                           uint64_t row)
 {
     struct trib_view raw;
     struct trib_number n;
@@ -244,7 +246,8 @@ static enum fit put_number(struct trib_decoder *d, const struct trib_type *col, 
     return trib_scalar_number(col, raw, &n, v, row) ? FIT : MISFIT;
 }
 
-static enum fit put_text(struct trib_decoder *d, const struct trib_type *col, struct trib_json *j, struct trib_vec *v, uint64_t row)
+static enum fit put_text(struct trib_decoder *d, const struct trib_type *col, struct trib_json *j, struct trib_vec *v,
+                         uint64_t row)
 {
     struct trib_view text;
     if (!text_of(d, j, &text)) {
@@ -253,7 +256,8 @@ static enum fit put_text(struct trib_decoder *d, const struct trib_type *col, st
     return trib_scalar_text(col, text, v, row) ? FIT : MISFIT;
 }
 
-static enum fit put_binary(struct trib_decoder *d, const struct trib_type *col, struct trib_json *j, struct trib_vec *v, uint64_t row)
+static enum fit put_binary(struct trib_decoder *d, const struct trib_type *col, struct trib_json *j, struct trib_vec *v,
+                           uint64_t row)
 {
     struct trib_view b;
     if (!binary_of(d, j, &b)) {
@@ -266,7 +270,8 @@ static enum fit put_binary(struct trib_decoder *d, const struct trib_type *col, 
     return FIT;
 }
 
-static enum fit put_bool(struct trib_decoder *d, const struct trib_type *col, struct trib_json *j, struct trib_vec *v, uint64_t row)
+static enum fit put_bool(struct trib_decoder *d, const struct trib_type *col, struct trib_json *j, struct trib_vec *v,
+                         uint64_t row)
 {
     bool b;
     if (!trib_json_bool(j, &b)) {
@@ -279,8 +284,10 @@ static enum fit put_bool(struct trib_decoder *d, const struct trib_type *col, st
     return FIT;
 }
 
-static enum fit put_value(struct trib_decoder *d, struct node *n, struct trib_json *j, struct trib_vec *v, uint64_t row, struct trib_buf *rescue);
-static enum fit put_members(struct trib_decoder *d, struct node *n, struct trib_json *j, struct trib_vec *cols, uint64_t row, struct trib_buf *rescue, bool in_list);
+static enum fit put_value(struct trib_decoder *d, struct node *n, struct trib_json *j, struct trib_vec *v, uint64_t row,
+                          struct trib_buf *rescue);
+static enum fit put_members(struct trib_decoder *d, struct node *n, struct trib_json *j, struct trib_vec *cols,
+                            uint64_t row, struct trib_buf *rescue, bool in_list);
 
 static int by_text(const void *a, const void *b)
 {
@@ -293,7 +300,8 @@ static void sort_set(const struct trib_type *t, struct trib_vec *v, uint64_t fro
 {
     if (n > 1) {
         size_t width = trib_type_width(t);
-        int (*cmp)(const void *, const void *) = t->id == TRIB_T_STRING || t->id == TRIB_T_BINARY ? by_text : trib_scalar_compare(t);
+        int (*cmp)(const void *, const void *) =
+            t->id == TRIB_T_STRING || t->id == TRIB_T_BINARY ? by_text : trib_scalar_compare(t);
         qsort((char *)v->data + from * width, n, width, cmp);
     }
 }
@@ -311,7 +319,9 @@ static enum fit put_set(struct trib_decoder *d, struct node *n, struct trib_json
             trib_vec_room(v, 1);
             struct trib_vec *c = &v->children[0];
             uint64_t at = v->child_used;
-            enum fit one = n->type == TRIB_A_SS ? put_text(d, e->col, j, c, at) : n->type == TRIB_A_NS ? put_number(d, e->col, j, c, at) : put_binary(d, e->col, j, c, at);
+            enum fit one = n->type == TRIB_A_SS   ? put_text(d, e->col, j, c, at)
+                           : n->type == TRIB_A_NS ? put_number(d, e->col, j, c, at)
+                                                  : put_binary(d, e->col, j, c, at);
             if (one == BROKEN) {
                 v->child_used = from;
                 return BROKEN;
@@ -408,7 +418,8 @@ static enum fit put_list(struct trib_decoder *d, struct node *n, struct trib_jso
 }
 
 /* infer: false */
-static enum fit put_as_text(struct trib_decoder *d, enum trib_attr_type type, struct trib_json *j, struct trib_vec *v, uint64_t row)
+static enum fit put_as_text(struct trib_decoder *d, enum trib_attr_type type, struct trib_json *j, struct trib_vec *v,
+                            uint64_t row)
 {
     struct trib_view text, span;
     if (type == TRIB_A_S || type == TRIB_A_N) {
@@ -439,7 +450,8 @@ static enum fit put_as_text(struct trib_decoder *d, enum trib_attr_type type, st
     return FIT;
 }
 
-static enum fit put_payload(struct trib_decoder *d, struct node *n, enum trib_attr_type type, struct trib_json *j, struct trib_vec *v, uint64_t row, struct trib_buf *rescue)
+static enum fit put_payload(struct trib_decoder *d, struct node *n, enum trib_attr_type type, struct trib_json *j,
+                            struct trib_vec *v, uint64_t row, struct trib_buf *rescue)
 {
     if (n->as_text) {
         return put_as_text(d, type, j, v, row);
@@ -449,7 +461,8 @@ static enum fit put_payload(struct trib_decoder *d, struct node *n, enum trib_at
     case TRIB_A_N: return put_number(d, n->col, j, v, row);
     case TRIB_A_B: return put_binary(d, n->col, j, v, row);
     case TRIB_A_BOOL: return put_bool(d, n->col, j, v, row);
-    case TRIB_A_M: return n->col->id == TRIB_T_STRUCT ? put_members(d, n, j, v->children, row, rescue, rescue == NULL) : MISFIT;
+    case TRIB_A_M:
+        return n->col->id == TRIB_T_STRUCT ? put_members(d, n, j, v->children, row, rescue, rescue == NULL) : MISFIT;
     case TRIB_A_L: return n->n_children > 0 ? put_list(d, n, j, v, row) : MISFIT;
     case TRIB_A_SS:
     case TRIB_A_NS:
@@ -463,7 +476,8 @@ static enum fit put_payload(struct trib_decoder *d, struct node *n, enum trib_at
  * One typed value into its column. rescue: where the rescued parts of a map go (members only, `"name":{…},…`); NULL inside lists.
  * MISFIT leaves the row null and the cursor anywhere: the caller, who knows the value's start, skips it.
  */
-static enum fit put_value(struct trib_decoder *d, struct node *n, struct trib_json *j, struct trib_vec *v, uint64_t row, struct trib_buf *rescue)
+static enum fit put_value(struct trib_decoder *d, struct node *n, struct trib_json *j, struct trib_vec *v, uint64_t row,
+                          struct trib_buf *rescue)
 {
     enum trib_attr_type type;
     if (!trib_typed_open(j, &type)) {
@@ -488,7 +502,8 @@ static enum fit put_value(struct trib_decoder *d, struct node *n, struct trib_js
 /* ---- structs -------------------------------------------------------------------------------------------------------- */
 
 /* The whole value, canonical, as a member of the rescued text; and what it says about the schema. */
-static enum fit rescue_value(struct trib_decoder *d, struct trib_view name, struct trib_json *j, struct trib_buf *to, struct trib_inode *surprise)
+static enum fit rescue_value(struct trib_decoder *d, struct trib_view name, struct trib_json *j, struct trib_buf *to,
+                             struct trib_inode *surprise)
 {
     struct trib_view span;
     if (!trib_json_skip(j, TRIB_ITEM_DEPTH * 2, &span)) {
@@ -535,8 +550,9 @@ static struct trib_inode *inode_at(struct trib_decoder *d, const struct place *p
 
 static _Thread_local const struct place *where_now; /* the map being read; decoding is depth first on one thread */
 
-static enum fit put_member(struct trib_decoder *d, struct node *c, size_t at, struct trib_view name, struct trib_json *j, struct trib_vec *cols, uint64_t row,
-                           struct trib_buf *rescue, bool in_list)
+static enum fit put_member(struct trib_decoder *d, struct node *c, size_t at, struct trib_view name,
+                           struct trib_json *j, struct trib_vec *cols, uint64_t row, struct trib_buf *rescue,
+                           bool in_list)
 {
     struct trib_json start = *j;
     if (c == NULL) {
@@ -591,7 +607,8 @@ static enum fit put_member(struct trib_decoder *d, struct node *c, size_t at, st
 }
 
 /* The members of one map (or the item): cols has one vector a child. in_list: a misfit ends it. */
-static enum fit put_members(struct trib_decoder *d, struct node *n, struct trib_json *j, struct trib_vec *cols, uint64_t row, struct trib_buf *rescue, bool in_list)
+static enum fit put_members(struct trib_decoder *d, struct node *n, struct trib_json *j, struct trib_vec *cols,
+                            uint64_t row, struct trib_buf *rescue, bool in_list)
 {
     uint64_t mine = ++d->generation;
     size_t found = 0, next = 0;
@@ -606,7 +623,8 @@ static enum fit put_members(struct trib_decoder *d, struct node *n, struct trib_
                 return broken(d, "an attribute's name");
             }
             struct node *c = NULL;
-            if (next < n->n_children && n->children[next].attr_len == name.n && memcmp(n->children[next].attr, name.p, name.n) == 0) {
+            if (next < n->n_children && n->children[next].attr_len == name.n &&
+                memcmp(n->children[next].attr, name.p, name.n) == 0) {
                 c = &n->children[next];
             } else {
                 size_t slot = slot_of(n, name);
@@ -647,7 +665,8 @@ static int by_name(const void *a, const void *b, void *ctx)
 {
     const struct piece *x = a, *y = b;
     const char *base = ctx;
-    return trib_view_cmp((struct trib_view){base + x->name_at, x->name_n}, (struct trib_view){base + y->name_at, y->name_n});
+    return trib_view_cmp((struct trib_view){base + x->name_at, x->name_n},
+                         (struct trib_view){base + y->name_at, y->name_n});
 }
 
 /* scratch holds `"name":value,…` in source order; sorted by the names' bytes (as text, not as written). */
@@ -661,14 +680,16 @@ static int sort_rescued(struct trib_decoder *d, struct trib_buf *to, struct trib
         struct trib_view raw, value;
         bool escaped;
         const char *start = j.p;
-        if (!trib_json_text(&j, &raw, &escaped) || !trib_json_take(&j, ':') || !trib_json_skip(&j, TRIB_ITEM_DEPTH * 4, &value)) {
+        if (!trib_json_text(&j, &raw, &escaped) || !trib_json_take(&j, ':') ||
+            !trib_json_skip(&j, TRIB_ITEM_DEPTH * 4, &value)) {
             trib_buf_free(&names);
             return trib_err_set(err, TRIB_E_INTERNAL, "rescued text cannot be read back");
         }
         TRIB_GROW(d->pieces, d->cap_pieces, d->n_pieces + 1);
         char *text = trib_buf_reserve(&names, raw.n);
         ssize_t n = text == NULL ? 0 : trib_json_unescape(raw, text);
-        d->pieces[d->n_pieces++] = (struct piece){names.n, (size_t)n, (size_t)(start - d->scratch.p), (size_t)(j.p - start)};
+        d->pieces[d->n_pieces++] =
+            (struct piece){names.n, (size_t)n, (size_t)(start - d->scratch.p), (size_t)(j.p - start)};
         names.n += (size_t)n;
     } while (trib_json_take(&j, ','));
     qsort_r(d->pieces, d->n_pieces, sizeof *d->pieces, by_name, names.p);
@@ -694,13 +715,15 @@ static void check_keys(struct trib_decoder *d, const struct trib_vec *cols, uint
         const struct node *c = &d->root.children[i];
         if (c->key && trib_vec_is_null(&cols[i], row) && !ret->key_misfit) {
             ret->key_misfit = true;
-            (void)snprintf(ret->key_reason, sizeof ret->key_reason, "key attribute %.80s is missing, NULL or does not fit its column", c->attr);
+            (void)snprintf(ret->key_reason, sizeof ret->key_reason,
+                           "key attribute %.80s is missing, NULL or does not fit its column", c->attr);
         }
     }
 }
 
-int trib_decode_item(struct trib_decoder *d, struct trib_view json, unsigned flags, struct trib_vec *cols, uint64_t row, struct trib_arena *arena, struct trib_buf *rescued,
-                     struct trib_item_result *ret, struct trib_err *err)
+int trib_decode_item(struct trib_decoder *d, struct trib_view json, unsigned flags, struct trib_vec *cols, uint64_t row,
+                     struct trib_arena *arena, struct trib_buf *rescued, struct trib_item_result *ret,
+                     struct trib_err *err)
 {
     trib_buf_clear(rescued);
     trib_buf_clear(&d->scratch);
@@ -778,7 +801,8 @@ void trib_decoder_infer(const struct trib_decoder *d, struct trib_infer *to)
 static const struct trib_field *field_of(const struct trib_type *t, const char *attr)
 {
     for (size_t i = 0; i < t->n_fields; i++) {
-        if (trib_field_meta(&t->fields[i], "dynamodb.type") != NULL && strcmp(trib_field_attr_name(&t->fields[i]), attr) == 0) {
+        if (trib_field_meta(&t->fields[i], "dynamodb.type") != NULL &&
+            strcmp(trib_field_attr_name(&t->fields[i]), attr) == 0) {
             return &t->fields[i];
         }
     }
@@ -792,7 +816,8 @@ static bool differs(const struct trib_type *now, const struct trib_type *next, c
         return a != b;
     }
     const char *x = trib_field_meta(a, "dynamodb.element"), *y = trib_field_meta(b, "dynamodb.element");
-    return trib_field_attr(a) != trib_field_attr(b) || !trib_type_same(&a->type, &b->type) || (x == NULL ? y != NULL : y == NULL || strcmp(x, y) != 0);
+    return trib_field_attr(a) != trib_field_attr(b) || !trib_type_same(&a->type, &b->type) ||
+           (x == NULL ? y != NULL : y == NULL || strcmp(x, y) != 0);
 }
 
 bool trib_decoder_outdated(const struct trib_decoder *d, const struct trib_type *next)

@@ -23,10 +23,10 @@ void trib_decoder_free(struct trib_decoder *d);
 enum { TRIB_DECODE_BASE64_TWICE = 1, TRIB_DECODE_DIGEST = 2 };
 
 struct trib_item_result {
-    bool rescued;                /* something was appended to the rescued text */
-    struct trib_digest digest;   /* with TRIB_DECODE_DIGEST: equals trib_item_digest */
-    bool key_misfit;             /* a key attribute is missing, null, or does not fit its column */
-    char key_reason[160];        /* then: why */
+    bool rescued;              /* something was appended to the rescued text */
+    struct trib_digest digest; /* with TRIB_DECODE_DIGEST: equals trib_item_digest */
+    bool key_misfit;           /* a key attribute is missing, null, or does not fit its column */
+    char key_reason[160];      /* then: why */
 };
 /*
  * Decodes one item into row `row` of cols (one vector a field of the schema, in order). rescued: cleared first; left
@@ -51,7 +51,7 @@ uint64_t trib_decoder_rescued(const struct trib_decoder *d);
  * The way back: one row of vectors plus rescued text → the exact item as canonical DynamoDB JSON text (attributes in
  * schema order, then rescued ones; not sorted). Sets and lists by dynamodb.type. `text` is appended to.
  */
-TRIB_CHECKED int trib_encode_item(const struct trib_type *item, const struct trib_vec *cols, uint64_t row, struct trib_view rescued,
-                                  struct trib_buf *text, struct trib_err *err);
+TRIB_CHECKED int trib_encode_item(const struct trib_type *item, const struct trib_vec *cols, uint64_t row,
+                                  struct trib_view rescued, struct trib_buf *text, struct trib_err *err);
 
 #endif

@@ -23,11 +23,13 @@ static void base64(struct trib_view v, struct trib_buf *to)
     }
 }
 
-static int encode_value(const char *type_text, const char *element, const struct trib_type *t, const struct trib_vec *v, uint64_t row, struct trib_view over, struct trib_buf *to,
-                        struct trib_err *err);
-static int encode_members(const struct trib_type *t, const struct trib_vec *cols, uint64_t row, struct trib_view rescued, struct trib_buf *to, struct trib_err *err);
+static int encode_value(const char *type_text, const char *element, const struct trib_type *t, const struct trib_vec *v,
+                        uint64_t row, struct trib_view over, struct trib_buf *to, struct trib_err *err);
+static int encode_members(const struct trib_type *t, const struct trib_vec *cols, uint64_t row,
+                          struct trib_view rescued, struct trib_buf *to, struct trib_err *err);
 
-static void encode_scalar(enum trib_attr_type attr, const struct trib_type *t, const struct trib_vec *v, uint64_t row, struct trib_buf *to)
+static void encode_scalar(enum trib_attr_type attr, const struct trib_type *t, const struct trib_vec *v, uint64_t row,
+                          struct trib_buf *to)
 {
     if (attr == TRIB_A_BOOL) {
         trib_scalar_format(t, v, row, to);
@@ -50,7 +52,8 @@ static void encode_scalar(enum trib_attr_type attr, const struct trib_type *t, c
     }
 }
 
-static int encode_elements(enum trib_attr_type attr, const char *element, const struct trib_type *t, const struct trib_vec *v, uint64_t row, struct trib_buf *to, struct trib_err *err)
+static int encode_elements(enum trib_attr_type attr, const char *element, const struct trib_type *t,
+                           const struct trib_vec *v, uint64_t row, struct trib_buf *to, struct trib_err *err)
 {
     struct trib_list l = ((const struct trib_list *)v->data)[row];
     const struct trib_vec *c = &v->children[0];
@@ -80,8 +83,8 @@ static int encode_elements(enum trib_attr_type attr, const char *element, const 
 }
 
 /* `{"T":…}`. over: rescued value of the same attribute, which wins; a rescued M is laid over the struct. */
-static int encode_value(const char *type_text, const char *element, const struct trib_type *t, const struct trib_vec *v, uint64_t row, struct trib_view over, struct trib_buf *to,
-                        struct trib_err *err)
+static int encode_value(const char *type_text, const char *element, const struct trib_type *t, const struct trib_vec *v,
+                        uint64_t row, struct trib_view over, struct trib_buf *to, struct trib_err *err)
 {
     enum trib_attr_type attr = TRIB_A_S;
     (void)trib_attr_type_parse(trib_view_of(type_text), &attr);
@@ -89,7 +92,8 @@ static int encode_value(const char *type_text, const char *element, const struct
     if (over.p != NULL) {
         struct trib_json j = trib_json_of(over);
         enum trib_attr_type o;
-        if (!(attr == TRIB_A_M && t->id == TRIB_T_STRUCT && trib_typed_open(&j, &o) && o == TRIB_A_M && trib_json_skip(&j, TRIB_ITEM_DEPTH * 4, &over_members))) {
+        if (!(attr == TRIB_A_M && t->id == TRIB_T_STRUCT && trib_typed_open(&j, &o) && o == TRIB_A_M &&
+              trib_json_skip(&j, TRIB_ITEM_DEPTH * 4, &over_members))) {
             trib_buf_add(to, over.p, over.n);
             return 0;
         }
@@ -127,14 +131,16 @@ static int parse_over(struct trib_view rescued, struct over **ret, size_t *ret_n
         struct over *o = &(*ret)[*ret_n];
         bool escaped;
         o->used = false;
-        ok = ok && trib_json_text(&j, &o->name_raw, &escaped) && trib_json_take(&j, ':') && trib_json_skip(&j, TRIB_ITEM_DEPTH * 4, &o->value);
+        ok = ok && trib_json_text(&j, &o->name_raw, &escaped) && trib_json_take(&j, ':') &&
+             trib_json_skip(&j, TRIB_ITEM_DEPTH * 4, &o->value);
         (*ret_n)++;
     } while (ok && trib_json_take(&j, ','));
     if (!ok) {
         free(*ret);
         *ret = NULL;
         *ret_n = 0;
-        return trib_err_set(err, TRIB_E_DATA, "rescued data is not a JSON object: %.*s", (int)(rescued.n > 200 ? 200 : rescued.n), rescued.p);
+        return trib_err_set(err, TRIB_E_DATA, "rescued data is not a JSON object: %.*s",
+                            (int)(rescued.n > 200 ? 200 : rescued.n), rescued.p);
     }
     return 0;
 }
@@ -151,7 +157,8 @@ static bool name_is(struct trib_view raw, const char *name)
     return same;
 }
 
-static int encode_members(const struct trib_type *t, const struct trib_vec *cols, uint64_t row, struct trib_view rescued, struct trib_buf *to, struct trib_err *err)
+static int encode_members(const struct trib_type *t, const struct trib_vec *cols, uint64_t row,
+                          struct trib_view rescued, struct trib_buf *to, struct trib_err *err)
 {
     struct over *over;
     size_t n_over, written = 0;
@@ -192,7 +199,8 @@ static int encode_members(const struct trib_type *t, const struct trib_vec *cols
     return rc;
 }
 
-int trib_encode_item(const struct trib_type *item, const struct trib_vec *cols, uint64_t row, struct trib_view rescued, struct trib_buf *text, struct trib_err *err)
+int trib_encode_item(const struct trib_type *item, const struct trib_vec *cols, uint64_t row, struct trib_view rescued,
+                     struct trib_buf *text, struct trib_err *err)
 {
     return encode_members(item, cols, row, rescued, text, err);
 }

@@ -48,7 +48,8 @@ static struct trib_type number_type(const struct trib_inode *in, const struct tr
     return in->n_dec == 0 && in->n_int > 0 ? trib_type_simple(TRIB_T_LONG) : trib_type_decimal(38, 18);
 }
 
-static void add_named(struct trib_type *to, const struct trib_inode *m, struct trib_field *typed, const struct trib_schema_opts *o, bool top);
+static void add_named(struct trib_type *to, const struct trib_inode *m, struct trib_field *typed,
+                      const struct trib_schema_opts *o, bool top);
 
 static bool decide_map(const struct trib_inode *in, const struct trib_schema_opts *o, struct trib_type *ret)
 {
@@ -104,7 +105,8 @@ static bool decide_list(const struct trib_inode *in, const struct trib_schema_op
     return true;
 }
 
-static bool decide_as(const struct trib_inode *in, enum trib_attr_type t, const struct trib_schema_opts *o, struct trib_field *f)
+static bool decide_as(const struct trib_inode *in, enum trib_attr_type t, const struct trib_schema_opts *o,
+                      struct trib_field *f)
 {
     if (!o->infer) {
         f->type = trib_type_simple(TRIB_T_STRING);
@@ -126,7 +128,10 @@ static bool decide_as(const struct trib_inode *in, enum trib_attr_type t, const 
     case TRIB_A_NS:
     case TRIB_A_BS:
         f->type = trib_type_simple(TRIB_T_ARRAY);
-        (void)trib_type_add(&f->type, "element", t == TRIB_A_SS ? trib_type_simple(TRIB_T_STRING) : t == TRIB_A_BS ? trib_type_simple(TRIB_T_BINARY) : number_type(in, o));
+        (void)trib_type_add(&f->type, "element",
+                            t == TRIB_A_SS   ? trib_type_simple(TRIB_T_STRING)
+                            : t == TRIB_A_BS ? trib_type_simple(TRIB_T_BINARY)
+                                             : number_type(in, o));
         return true;
     case TRIB_A_NULL: return false;
     }
@@ -187,7 +192,8 @@ static char *column_name(const struct trib_type *t, const char *attr, const stru
 }
 
 /* Takes typed's type and metadata. */
-static struct trib_field *add_field(struct trib_type *to, const char *attr, struct trib_field *typed, const struct trib_schema_opts *o, bool top)
+static struct trib_field *add_field(struct trib_type *to, const char *attr, struct trib_field *typed,
+                                    const struct trib_schema_opts *o, bool top)
 {
     char *name = column_name(to, attr, o, top);
     struct trib_field *f = trib_type_add(to, name, typed->type);
@@ -200,7 +206,8 @@ static struct trib_field *add_field(struct trib_type *to, const char *attr, stru
     return f;
 }
 
-static void add_named(struct trib_type *to, const struct trib_inode *m, struct trib_field *typed, const struct trib_schema_opts *o, bool top)
+static void add_named(struct trib_type *to, const struct trib_inode *m, struct trib_field *typed,
+                      const struct trib_schema_opts *o, bool top)
 {
     (void)add_field(to, m->name, typed, o, top);
 }
@@ -236,7 +243,8 @@ static bool hinted(const struct trib_schema_opts *o, const char *path)
 static void widen_leaf(struct grow *g, struct trib_type *t, const struct trib_inode *in, const char *path)
 {
     bool auto_numbers = g->o->infer && g->o->numbers == TRIB_NUMBERS_AUTO;
-    if (g->silver && g->o->evolution == TRIB_EVOLVE_WIDEN && auto_numbers && t->id == TRIB_T_LONG && in->n_dec > 0 && !hinted(g->o, path)) {
+    if (g->silver && g->o->evolution == TRIB_EVOLVE_WIDEN && auto_numbers && t->id == TRIB_T_LONG && in->n_dec > 0 &&
+        !hinted(g->o, path)) {
         *t = trib_type_decimal(38, 18);
         g->ret->widened = g->ret->changed = true;
     }
@@ -244,7 +252,8 @@ static void widen_leaf(struct grow *g, struct trib_type *t, const struct trib_in
 
 static void grow_struct(struct grow *g, struct trib_type *t, const struct trib_inode *in, const char *path, bool top);
 
-static void grow_type(struct grow *g, struct trib_type *t, enum trib_attr_type attr, const struct trib_inode *in, const char *path)
+static void grow_type(struct grow *g, struct trib_type *t, enum trib_attr_type attr, const struct trib_inode *in,
+                      const char *path)
 {
     if (in->count[attr] == 0) {
         return;
@@ -372,12 +381,16 @@ static void copy_item(struct trib_type *to, const struct trib_type *from)
     }
 }
 
-int trib_schema_evolve(const struct trib_type *current, const struct trib_infer *in, const struct trib_schema_opts *o, bool silver, struct trib_evolved *ret, struct trib_err *err)
+int trib_schema_evolve(const struct trib_type *current, const struct trib_infer *in, const struct trib_schema_opts *o,
+                       bool silver, struct trib_evolved *ret, struct trib_err *err)
 {
     struct trib_evolved out = {0};
     copy_item(&out.type, current);
     bool fresh = current->n_fields == 0;
-    struct grow g = {.o = o, .silver = silver, .ret = &out, .may_add = fresh || o->evolution == TRIB_EVOLVE_WIDEN || o->evolution == TRIB_EVOLVE_ADD};
+    struct grow g = {.o = o,
+                     .silver = silver,
+                     .ret = &out,
+                     .may_add = fresh || o->evolution == TRIB_EVOLVE_WIDEN || o->evolution == TRIB_EVOLVE_ADD};
     trib_buf_init(&g.names, 1 << 20);
     g.leaves = fresh ? 0 : trib_type_leaves(current);
     add_keys(&g, &out.type, in);
@@ -434,7 +447,8 @@ static void adopt_struct(struct grow *g, struct trib_type *t, const struct trib_
     }
 }
 
-int trib_schema_adopt(const struct trib_type *current, const struct trib_type *bronze, const struct trib_schema_opts *o, struct trib_evolved *ret, struct trib_err *err)
+int trib_schema_adopt(const struct trib_type *current, const struct trib_type *bronze, const struct trib_schema_opts *o,
+                      struct trib_evolved *ret, struct trib_err *err)
 {
     (void)err;
     struct trib_evolved out = {0};
@@ -469,9 +483,15 @@ static int declare_hints(struct grow *g, struct trib_type *t, struct trib_err *e
         }
         struct trib_field f = {0};
         TRIB_TRY(trib_hint_parse(h->type, &f.type, err));
-        bool text = f.type.id == TRIB_T_STRING || f.type.id == TRIB_T_DATE || f.type.id == TRIB_T_TIMESTAMP || f.type.id == TRIB_T_TIMESTAMP_NTZ;
+        bool text = f.type.id == TRIB_T_STRING || f.type.id == TRIB_T_DATE || f.type.id == TRIB_T_TIMESTAMP ||
+                    f.type.id == TRIB_T_TIMESTAMP_NTZ;
         trib_field_set_meta(&f, "dynamodb.type",
-                            text ? "S" : f.type.id == TRIB_T_BOOLEAN ? "BOOL" : f.type.id == TRIB_T_BINARY ? "B" : f.type.id == TRIB_T_STRUCT ? "M" : f.type.id == TRIB_T_ARRAY ? "L" : "N");
+                            text                          ? "S"
+                            : f.type.id == TRIB_T_BOOLEAN ? "BOOL"
+                            : f.type.id == TRIB_T_BINARY  ? "B"
+                            : f.type.id == TRIB_T_STRUCT  ? "M"
+                            : f.type.id == TRIB_T_ARRAY   ? "L"
+                                                          : "N");
         (void)add_field(t, h->path, &f, g->o, true);
         g->leaves++;
         g->ret->changed = true;
@@ -484,9 +504,13 @@ int trib_hint_parse(const char *text, struct trib_type *ret, struct trib_err *er
     static const struct {
         const char *name;
         enum trib_type_id id;
-    } simple[] = {{"string", TRIB_T_STRING}, {"bigint", TRIB_T_LONG},     {"long", TRIB_T_LONG},     {"int", TRIB_T_INT},           {"integer", TRIB_T_INT}, {"smallint", TRIB_T_SHORT},
-                  {"tinyint", TRIB_T_BYTE},  {"double", TRIB_T_DOUBLE},   {"float", TRIB_T_FLOAT},   {"boolean", TRIB_T_BOOLEAN},   {"binary", TRIB_T_BINARY},
-                  {"date", TRIB_T_DATE},     {"timestamp", TRIB_T_TIMESTAMP}, {"timestamp_ntz", TRIB_T_TIMESTAMP_NTZ}};
+    } simple[] = {{"string", TRIB_T_STRING},       {"bigint", TRIB_T_LONG},
+                  {"long", TRIB_T_LONG},           {"int", TRIB_T_INT},
+                  {"integer", TRIB_T_INT},         {"smallint", TRIB_T_SHORT},
+                  {"tinyint", TRIB_T_BYTE},        {"double", TRIB_T_DOUBLE},
+                  {"float", TRIB_T_FLOAT},         {"boolean", TRIB_T_BOOLEAN},
+                  {"binary", TRIB_T_BINARY},       {"date", TRIB_T_DATE},
+                  {"timestamp", TRIB_T_TIMESTAMP}, {"timestamp_ntz", TRIB_T_TIMESTAMP_NTZ}};
     for (size_t i = 0; i < sizeof simple / sizeof simple[0]; i++) {
         if (strcasecmp(text, simple[i].name) == 0) {
             *ret = trib_type_simple(simple[i].id);
@@ -495,9 +519,13 @@ int trib_hint_parse(const char *text, struct trib_type *ret, struct trib_err *er
     }
     unsigned p = 0, s = 0;
     int used = 0;
-    if (sscanf(text, "decimal ( %u , %u )%n", &p, &s, &used) == 2 && used > 0 && text[used] == '\0' && p >= 1 && p <= 38 && s <= p) {
+    if (sscanf(text, "decimal ( %u , %u )%n", &p, &s, &used) == 2 && used > 0 && text[used] == '\0' && p >= 1 &&
+        p <= 38 && s <= p) {
         *ret = trib_type_decimal(p, s);
         return 0;
     }
-    return trib_err_set(err, TRIB_E_CONFIG, "hint type '%s' is not one of string, bigint, int, smallint, tinyint, double, float, decimal(p,s), boolean, binary, date, timestamp", text);
+    return trib_err_set(
+        err, TRIB_E_CONFIG,
+        "hint type '%s' is not one of string, bigint, int, smallint, tinyint, double, float, decimal(p,s), boolean, binary, date, timestamp",
+        text);
 }

@@ -78,7 +78,10 @@ struct trib_inode *trib_inode_element(struct trib_inode *in)
     return in->element;
 }
 
-static int bad(struct trib_err *err, const char *what) { return trib_err_set(err, TRIB_E_DATA, "not DynamoDB JSON: %s", what); }
+static int bad(struct trib_err *err, const char *what)
+{
+    return trib_err_set(err, TRIB_E_DATA, "not DynamoDB JSON: %s", what);
+}
 
 static int number(struct trib_inode *in, struct trib_json *j, struct trib_err *err)
 {
@@ -132,7 +135,8 @@ static int members(struct trib_inode *in, struct trib_json *j, unsigned depth, s
     return trib_json_take(j, '}') ? 0 : bad(err, "a map does not end");
 }
 
-static int elements(struct trib_inode *in, struct trib_json *j, enum trib_attr_type type, unsigned depth, struct trib_err *err)
+static int elements(struct trib_inode *in, struct trib_json *j, enum trib_attr_type type, unsigned depth,
+                    struct trib_err *err)
 {
     if (!trib_json_take(j, '[')) {
         return bad(err, "a list is expected");

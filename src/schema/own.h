@@ -8,14 +8,14 @@ enum { TRIB_A_COUNT = TRIB_A_BS + 1, TRIB_ITEM_DEPTH = 64 };
 
 /* What was seen of one attribute, member or element. */
 struct trib_inode {
-    char *name;                   /* attribute or member; NULL for elements and the root */
-    uint64_t count[TRIB_A_COUNT]; /* values by type */
+    char *name;                     /* attribute or member; NULL for elements and the root */
+    uint64_t count[TRIB_A_COUNT];   /* values by type */
     uint64_t n_int, n_dec, n_other; /* numbers of N and NS: fit bigint; else fit decimal(38,18); neither */
-    struct trib_inode **members;  /* of M, by appearance */
+    struct trib_inode **members;    /* of M, by appearance */
     size_t n_members, cap_members;
-    uint32_t *slots;              /* open addressing over members, index + 1; size is a power of two */
+    uint32_t *slots; /* open addressing over members, index + 1; size is a power of two */
     size_t n_slots;
-    struct trib_inode *element;   /* of L */
+    struct trib_inode *element; /* of L */
 };
 struct trib_infer {
     struct trib_inode root;

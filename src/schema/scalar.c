@@ -30,7 +30,8 @@ static bool put_decimal(const struct trib_type *col, const struct trib_number *n
     return true;
 }
 
-bool trib_scalar_number(const struct trib_type *col, struct trib_view text, const struct trib_number *n, struct trib_vec *v, uint64_t row)
+bool trib_scalar_number(const struct trib_type *col, struct trib_view text, const struct trib_number *n,
+                        struct trib_vec *v, uint64_t row)
 {
     int64_t x;
     double d;
@@ -95,7 +96,8 @@ static bool digits(const char *p, size_t n, unsigned *ret)
 static bool parse_date(const char *p, int64_t *days)
 {
     unsigned y, m, d;
-    if (!digits(p, 4, &y) || p[4] != '-' || !digits(p + 5, 2, &m) || p[7] != '-' || !digits(p + 8, 2, &d) || m < 1 || m > 12 || d < 1) {
+    if (!digits(p, 4, &y) || p[4] != '-' || !digits(p + 5, 2, &m) || p[7] != '-' || !digits(p + 8, 2, &d) || m < 1 ||
+        m > 12 || d < 1) {
         return false;
     }
     *days = days_of(y, m, d);
@@ -110,8 +112,9 @@ static bool parse_timestamp(struct trib_view t, bool utc, int64_t *us)
     int64_t days;
     unsigned h, m, s;
     size_t n = t.n - (utc ? 1 : 0);
-    if (t.n < 19 || (utc && (t.n < 20 || t.p[t.n - 1] != 'Z')) || !parse_date(t.p, &days) || t.p[10] != 'T' || !digits(t.p + 11, 2, &h) || t.p[13] != ':' || !digits(t.p + 14, 2, &m) ||
-        t.p[16] != ':' || !digits(t.p + 17, 2, &s) || h > 23 || m > 59 || s > 59) {
+    if (t.n < 19 || (utc && (t.n < 20 || t.p[t.n - 1] != 'Z')) || !parse_date(t.p, &days) || t.p[10] != 'T' ||
+        !digits(t.p + 11, 2, &h) || t.p[13] != ':' || !digits(t.p + 14, 2, &m) || t.p[16] != ':' ||
+        !digits(t.p + 17, 2, &s) || h > 23 || m > 59 || s > 59) {
         return false;
     }
     unsigned frac = 0;
@@ -222,7 +225,9 @@ void trib_scalar_format(const struct trib_type *col, const struct trib_vec *v, u
         break;
     }
     case TRIB_T_TIMESTAMP:
-    case TRIB_T_TIMESTAMP_NTZ: format_timestamp(((const int64_t *)v->data)[row], col->id == TRIB_T_TIMESTAMP, to); break;
+    case TRIB_T_TIMESTAMP_NTZ:
+        format_timestamp(((const int64_t *)v->data)[row], col->id == TRIB_T_TIMESTAMP, to);
+        break;
     case TRIB_T_STRUCT:
     case TRIB_T_ARRAY:
     case TRIB_T_MAP: break;
@@ -262,13 +267,13 @@ bool trib_scalar_text(const struct trib_type *col, struct trib_view text, struct
     return fits;
 }
 
-#define COMPARE(name, type)                                              \
-    static int name(const void *a, const void *b)                        \
-    {                                                                    \
-        type x, y;                                                       \
-        memcpy(&x, a, sizeof x);                                         \
-        memcpy(&y, b, sizeof y);                                         \
-        return (x > y) - (x < y);                                        \
+#define COMPARE(name, type)                       \
+    static int name(const void *a, const void *b) \
+    {                                             \
+        type x, y;                                \
+        memcpy(&x, a, sizeof x);                  \
+        memcpy(&y, b, sizeof y);                  \
+        return (x > y) - (x < y);                 \
     }
 COMPARE(cmp_i64, int64_t)
 COMPARE(cmp_i32, int32_t)
@@ -280,7 +285,8 @@ COMPARE(cmp_float, float)
 static int cmp_i128(const void *a, const void *b)
 {
     const struct trib_i128 *x = a, *y = b;
-    return x->upper != y->upper ? (x->upper > y->upper) - (x->upper < y->upper) : (x->lower > y->lower) - (x->lower < y->lower);
+    return x->upper != y->upper ? (x->upper > y->upper) - (x->upper < y->upper)
+                                : (x->lower > y->lower) - (x->lower < y->lower);
 }
 
 int (*trib_scalar_compare(const struct trib_type *t))(const void *, const void *)

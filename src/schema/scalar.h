@@ -6,7 +6,8 @@
 #include "dynamodb/item.h"
 
 /* N into a column; text is the number as it was written. false: does not fit. */
-bool trib_scalar_number(const struct trib_type *col, struct trib_view text, const struct trib_number *n, struct trib_vec *v, uint64_t row);
+bool trib_scalar_number(const struct trib_type *col, struct trib_view text, const struct trib_number *n,
+                        struct trib_vec *v, uint64_t row);
 /* S into a column. The text must outlive the chunk. */
 bool trib_scalar_text(const struct trib_type *col, struct trib_view text, struct trib_vec *v, uint64_t row);
 /* A column's value as text: numbers plain and exact, dates and timestamps ISO. */

@@ -25,21 +25,23 @@ enum trib_numbers { TRIB_NUMBERS_AUTO, TRIB_NUMBERS_DECIMAL, TRIB_NUMBERS_DOUBLE
 
 struct trib_hint {
     const char *path; /* "amount", "address.zip", "tags.element" */
-    const char *type; /* Spark spelling: "decimal(18,2)", "string", "timestamp", "date", "double", "bigint", "int", "boolean", "binary", "array<string>", "struct<…>" */
+    const char *
+        type; /* Spark spelling: "decimal(18,2)", "string", "timestamp", "date", "double", "bigint", "int", "boolean", "binary", "array<string>", "struct<…>" */
 };
 
 struct trib_schema_opts {
     enum trib_evolution evolution;
     enum trib_numbers numbers;
-    bool infer;                  /* false: S and N as text, B as base64 text, everything else canonical JSON text */
+    bool infer; /* false: S and N as text, B as base64 text, everything else canonical JSON text */
     const struct trib_hint *hints;
     size_t n_hints;
     const char *const *reserved; /* top-level column names of our own that no attribute may take (any case) */
     size_t n_reserved;
-    const char *const *keys;     /* key attributes: always columns, never rescued; at most 2 */
+    const char *const *keys; /* key attributes: always columns, never rescued; at most 2 */
     size_t n_keys;
-    const char *key_types[2];    /* declared type of keys[i], "S", "N" or "B"; NULL: learnt. Decides the key column against any majority */
-    size_t max_columns;          /* leaf columns; 0 = no limit (Bronze) */
+    const char *key_types
+        [2]; /* declared type of keys[i], "S", "N" or "B"; NULL: learnt. Decides the key column against any majority */
+    size_t max_columns; /* leaf columns; 0 = no limit (Bronze) */
 };
 /* Parses a hint's type; CONFIG with the position when it is not a type. */
 TRIB_CHECKED int trib_hint_parse(const char *text, struct trib_type *ret, struct trib_err *err);
@@ -53,25 +55,26 @@ void trib_infer_merge(struct trib_infer *to, const struct trib_infer *from); /* 
 bool trib_infer_empty(const struct trib_infer *in);
 
 struct trib_evolved {
-    struct trib_type type;   /* [out] the new item struct; trib_type_free */
-    bool changed;            /* differs from the current one */
-    bool widened;            /* an existing leaf changed its type (WIDEN in Silver only) */
-    size_t added;            /* new leaves */
-    size_t over_limit;       /* attributes that max_columns left out */
-    char *new_fields;        /* comma-separated names of what is new, for `fail` and logs; [out] free() */
+    struct trib_type type; /* [out] the new item struct; trib_type_free */
+    bool changed;          /* differs from the current one */
+    bool widened;          /* an existing leaf changed its type (WIDEN in Silver only) */
+    size_t added;          /* new leaves */
+    size_t over_limit;     /* attributes that max_columns left out */
+    char *new_fields;      /* comma-separated names of what is new, for `fail` and logs; [out] free() */
 };
 /*
  * The schema after a batch. current: the table's item struct (n_fields 0 for a new table; hints may declare columns in
  * advance then). silver: widen changes types of bigint leaves; in Bronze (false) WIDEN acts as ADD.
  * evolution FAIL with new fields: DATA, the message names them.
  */
-TRIB_CHECKED int trib_schema_evolve(const struct trib_type *current, const struct trib_infer *in, const struct trib_schema_opts *o,
-                                    bool silver, struct trib_evolved *ret, struct trib_err *err);
+TRIB_CHECKED int trib_schema_evolve(const struct trib_type *current, const struct trib_infer *in,
+                                    const struct trib_schema_opts *o, bool silver, struct trib_evolved *ret,
+                                    struct trib_err *err);
 /*
  * Silver's schema from Bronze's without looking at the rows: every attribute of `bronze` that `current` does not know
  * is added with Bronze's type under names of its own (reserved, max_columns as in o).
  */
-TRIB_CHECKED int trib_schema_adopt(const struct trib_type *current, const struct trib_type *bronze, const struct trib_schema_opts *o,
-                                   struct trib_evolved *ret, struct trib_err *err);
+TRIB_CHECKED int trib_schema_adopt(const struct trib_type *current, const struct trib_type *bronze,
+                                   const struct trib_schema_opts *o, struct trib_evolved *ret, struct trib_err *err);
 
 #endif

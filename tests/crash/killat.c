@@ -37,13 +37,13 @@ __attribute__((destructor)) static void report(void)
 }
 
 #define REAL(name) ((__typeof__(&name))dlsym(RTLD_NEXT, #name))
-#define WRAP(name, params, args)         \
-    int name params                      \
-    {                                    \
-        maybe(0);                        \
-        int rc = REAL(name) args;        \
-        maybe(1);                        \
-        return rc;                       \
+#define WRAP(name, params, args)  \
+    int name params               \
+    {                             \
+        maybe(0);                 \
+        int rc = REAL(name) args; \
+        maybe(1);                 \
+        return rc;                \
     }
 WRAP(link, (const char *a, const char *b), (a, b))
 WRAP(linkat, (int d, const char *a, int e, const char *b, int f), (d, a, e, b, f))
@@ -56,22 +56,24 @@ WRAP(mkdirat, (int d, const char *a, mode_t m), (d, a, m))
 WRAP(fsync, (int fd), (fd))
 WRAP(fdatasync, (int fd), (fd))
 
-#define OPEN(name, first, pass)                                  \
-    int name(first const char *path, int flags, ...)             \
-    {                                                            \
-        va_list ap;                                              \
-        va_start(ap, flags);                                     \
+#define OPEN(name, first, pass)                                   \
+    int name(first const char *path, int flags, ...)              \
+    {                                                             \
+        va_list ap;                                               \
+        va_start(ap, flags);                                      \
         mode_t mode = (flags & O_CREAT) ? va_arg(ap, mode_t) : 0; \
-        va_end(ap);                                              \
-        if (flags & O_CREAT) maybe(0);                           \
-        int rc = REAL(name)(pass path, flags, mode);             \
-        if (flags & O_CREAT) maybe(1);                           \
-        return rc;                                               \
+        va_end(ap);                                               \
+        if (flags & O_CREAT)                                      \
+            maybe(0);                                             \
+        int rc = REAL(name)(pass path, flags, mode);              \
+        if (flags & O_CREAT)                                      \
+            maybe(1);                                             \
+        return rc;                                                \
     }
 #define NOTHING
 OPEN(open, NOTHING, NOTHING)
 OPEN(open64, NOTHING, NOTHING)
 #define DIRFD int d,
-#define PASS d,
+#define PASS  d,
 OPEN(openat, DIRFD, PASS)
 OPEN(openat64, DIRFD, PASS)

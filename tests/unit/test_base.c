@@ -308,11 +308,11 @@ static void test_near(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_err_set), cmocka_unit_test(test_err_cut),   cmocka_unit_test(test_err_errno),
-        cmocka_unit_test(test_err_wrap), cmocka_unit_test(test_codes),    cmocka_unit_test(test_views),
+        cmocka_unit_test(test_err_set),   cmocka_unit_test(test_err_cut),  cmocka_unit_test(test_err_errno),
+        cmocka_unit_test(test_err_wrap),  cmocka_unit_test(test_codes),    cmocka_unit_test(test_views),
         cmocka_unit_test(test_buf_limit), cmocka_unit_test(test_buf_grow), cmocka_unit_test(test_arena),
-        cmocka_unit_test(test_texts),   cmocka_unit_test(test_seeded),    cmocka_unit_test(test_uuid),
-        cmocka_unit_test(test_log),     cmocka_unit_test(test_near),
+        cmocka_unit_test(test_texts),     cmocka_unit_test(test_seeded),   cmocka_unit_test(test_uuid),
+        cmocka_unit_test(test_log),       cmocka_unit_test(test_near),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -55,7 +55,8 @@ static void round_trip(size_t from, size_t to, const struct trib_schema_opts *o)
         struct trib_digest a, b;
         assert_int_equal(trib_item_digest(trib_view_of(items[i]), false, &a, &err), 0);
         if (trib_item_digest(trib_buf_view(&text), false, &b, &err) != 0 || a.lo != b.lo || a.hi != b.hi) {
-            fail_msg("item %zu\n  was     %s\n  is      %s\n  rescued %s", i, items[i], text.p, rescued.n > 0 ? rescued.p : "");
+            fail_msg("item %zu\n  was     %s\n  is      %s\n  rescued %s", i, items[i], text.p,
+                     rescued.n > 0 ? rescued.p : "");
         }
     }
     trib_buf_free(&rescued);
@@ -92,8 +93,19 @@ static void items_come_back_as_text(void **state)
 static void broken_items_are_data_errors(void **state)
 {
     (void)state;
-    static const char *const bad[] = {"", "{", "{}x", "[]", "{\"a\":1}", "{\"a\":{\"S\":1}}", "{\"a\":{\"S\":\"x\"}", "{\"a\":{\"N\":\"1x\"}}", "{\"a\":{\"B\":\"*\"}}",
-                                      "{\"a\":{\"S\":\"\\ud800\"}}", "{\"a\":{\"S\":\"\xff\"}}", "{\"a\":{\"X\":\"\"}}", "{\"a\":{\"S\":\"x\",\"N\":\"1\"}}",
+    static const char *const bad[] = {"",
+                                      "{",
+                                      "{}x",
+                                      "[]",
+                                      "{\"a\":1}",
+                                      "{\"a\":{\"S\":1}}",
+                                      "{\"a\":{\"S\":\"x\"}",
+                                      "{\"a\":{\"N\":\"1x\"}}",
+                                      "{\"a\":{\"B\":\"*\"}}",
+                                      "{\"a\":{\"S\":\"\\ud800\"}}",
+                                      "{\"a\":{\"S\":\"\xff\"}}",
+                                      "{\"a\":{\"X\":\"\"}}",
+                                      "{\"a\":{\"S\":\"x\",\"N\":\"1\"}}",
                                       "{\"pk\":{\"S\":\"a\"},\"pk\":{\"S\":\"b\"}}"};
     struct trib_err err = {0};
     struct trib_type t = trib_type_simple(TRIB_T_STRUCT);
@@ -105,7 +117,8 @@ static void broken_items_are_data_errors(void **state)
     trib_buf_init(&rescued, 1 << 20);
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         struct trib_item_result r;
-        if (trib_decode_item(d, trib_view_of(bad[i]), 0, chunk.cols, 0, &chunk.arena, &rescued, &r, &err) != TRIB_E_DATA) {
+        if (trib_decode_item(d, trib_view_of(bad[i]), 0, chunk.cols, 0, &chunk.arena, &rescued, &r, &err) !=
+            TRIB_E_DATA) {
             fail_msg("accepted: %s", bad[i]);
         }
     }
@@ -122,7 +135,9 @@ static void rescued_text_is_canonical(void **state)
     struct trib_infer *in = trib_infer_new();
     struct trib_type none = {.id = TRIB_T_STRUCT};
     struct trib_evolved e;
-    assert_int_equal(trib_infer_item(in, trib_view_of("{\"m\":{\"M\":{\"zip\":{\"S\":\"x\"}}},\"age\":{\"N\":\"1\"}}"), false, &err), 0);
+    assert_int_equal(
+        trib_infer_item(in, trib_view_of("{\"m\":{\"M\":{\"zip\":{\"S\":\"x\"}}},\"age\":{\"N\":\"1\"}}"), false, &err),
+        0);
     assert_int_equal(trib_schema_evolve(&none, in, &plain, false, &e, &err), 0);
     struct trib_chunk chunk;
     trib_chunk_init_heap(&chunk, &e.type, 4);
@@ -130,9 +145,12 @@ static void rescued_text_is_canonical(void **state)
     struct trib_buf rescued;
     trib_buf_init(&rescued, 1 << 20);
     struct trib_item_result r;
-    const char *item = "{ \"z\" : {\"NULL\": true}, \"m\":{\"M\":{\"zip\":{\"N\":\"5\"}}}, \"age\":{\"S\":\"u\\u00e9\\u001f\"} }";
+    const char *item =
+        "{ \"z\" : {\"NULL\": true}, \"m\":{\"M\":{\"zip\":{\"N\":\"5\"}}}, \"age\":{\"S\":\"u\\u00e9\\u001f\"} }";
     assert_int_equal(trib_decode_item(d, trib_view_of(item), 0, chunk.cols, 0, &chunk.arena, &rescued, &r, &err), 0);
-    assert_string_equal(rescued.p, "{\"age\":{\"S\":\"u\xc3\xa9\\u001F\"},\"m\":{\"M\":{\"zip\":{\"N\":\"5\"}}},\"z\":{\"NULL\":true}}");
+    assert_string_equal(
+        rescued.p,
+        "{\"age\":{\"S\":\"u\xc3\xa9\\u001F\"},\"m\":{\"M\":{\"zip\":{\"N\":\"5\"}}},\"z\":{\"NULL\":true}}");
     assert_true(r.rescued);
     trib_buf_free(&rescued);
     trib_decoder_free(d);
@@ -144,7 +162,8 @@ static void rescued_text_is_canonical(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(items_come_back), cmocka_unit_test(items_come_back_as_text), cmocka_unit_test(broken_items_are_data_errors),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(items_come_back), cmocka_unit_test(items_come_back_as_text),
+                                       cmocka_unit_test(broken_items_are_data_errors),
                                        cmocka_unit_test(rescued_text_is_canonical)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -21,10 +21,8 @@ static struct trib_conn *conn;
 static struct trib_seeded seeded;
 static struct trib_rng rng;
 static int64_t now_us = INT64_C(1700000000000000);
-
 static int64_t read_clock(void *ctx) { return *(int64_t *)ctx; }
 static const struct trib_clock test_clock = {read_clock, &now_us};
-
 static int setup(void **state)
 {
     (void)state;
@@ -37,7 +35,6 @@ static int setup(void **state)
     rng = trib_seeded_rng(&seeded);
     return trib_engine_open(&opts, &engine, &err) != 0 || trib_conn_open(engine, &conn, &err) != 0 ? -1 : 0;
 }
-
 static int teardown(void **state)
 {
     (void)state;
@@ -48,7 +45,6 @@ static int teardown(void **state)
     free(dir);
     return 0;
 }
-
 static struct trib_delta table(const char *path)
 {
     return (struct trib_delta){.store = store,

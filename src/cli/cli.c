@@ -114,6 +114,16 @@ static size_t count_lines(const char *s)
     return n;
 }
 
+int trib_cli_report(struct trib_cli *cli, const char *file, const char *report, struct trib_err *err)
+{
+    size_t n = count_lines(report);
+    if (n > 1) {
+        print_report(cli, report);
+        return trib_err_set(err, TRIB_E_CONFIG, "%s: %zu problems, see above", file, n);
+    }
+    return trib_err_set(err, TRIB_E_CONFIG, "%.*s", (int)strcspn(report, "\n"), report);
+}
+
 static int check_tables(struct trib_cli *cli, const struct trib_config *c, struct trib_err *err)
 {
     for (size_t i = 0; i < cli->flags.n_tables; i++) {
@@ -144,10 +154,8 @@ int trib_cli_config(struct trib_cli *cli, const struct trib_config **ret, struct
         char *path = NULL, *report = NULL;
         TRIB_TRY(trib_config_find(cli->flags.config, &path, err));
         int rc = trib_config_load(path, &cli->own->config, &report, err);
-        size_t n = report != NULL ? count_lines(report) : 0;
-        if (rc != 0 && n > 1) {
-            print_report(cli, report);
-            rc = trib_err_set(err, TRIB_E_CONFIG, "%s: %zu problems, see above", path, n);
+        if (report != NULL) {
+            rc = trib_cli_report(cli, path, report, err);
         }
         free(report);
         free(path);

@@ -86,6 +86,8 @@ TRIB_CHECKED int trib_cli_config(struct trib_cli *cli, const struct trib_config 
 TRIB_CHECKED int trib_cli_config_if_any(struct trib_cli *cli, const struct trib_config **ret, struct trib_err *err);
 /* Another config takes the place of the loaded one, which is freed [take]: logs redact the new one's secrets. */
 void trib_cli_config_swap(struct trib_cli *cli, struct trib_config *next);
+/* A report of problems, one a line: printed when there are several, else *err has the one. Returns CONFIG. */
+TRIB_CHECKED int trib_cli_report(struct trib_cli *cli, const char *file, const char *report, struct trib_err *err);
 /* true when --table was not given or names this DynamoDB table. */
 bool trib_cli_table_wanted(const struct trib_cli *cli, const char *table);
 

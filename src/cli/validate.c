@@ -3,10 +3,30 @@
 
 #include "cli/verbs.h"
 
+static int check_sql(struct trib_cli *cli, const struct trib_config *c, struct trib_err *err)
+{
+    struct trib_env *env;
+    struct trib_conn *conn;
+    char *report = NULL;
+    if (!trib_config_has_sql(c)) {
+        return 0;
+    }
+    TRIB_TRY(trib_cli_env(cli, NULL, true, &env, err)); /* no config: nothing of its folders is touched */
+    TRIB_TRY(trib_conn_open(env->engine, &conn, err));
+    int rc = trib_config_check_sql(c, conn, &report, err);
+    trib_conn_close(conn);
+    if (report != NULL) {
+        rc = trib_cli_report(cli, c->file, report, err);
+        free(report);
+    }
+    return rc;
+}
+
 static int validate_run(struct trib_cli *cli, struct trib_err *err)
 {
     const struct trib_config *c;
     TRIB_TRY(trib_cli_config(cli, &c, err));
+    TRIB_TRY(check_sql(cli, c, err));
     if (cli->flags.verbose) {
         struct trib_buf b;
         trib_buf_init(&b, (size_t)16 << 20);
@@ -39,6 +59,7 @@ const struct trib_verb trib_verb_validate = {
     .summary = "check the config, offline",
     .text =
         "Reads the configuration as every other verb does and reports all of its problems, each with file, line and column; exit 78 when there is one. "
+        "The SQL of conditions and marts is parsed too, and the tables that marts name must be there. "
         "With -v it prints the configuration in effect: `defaults` merged into each table, every default filled in, values from ${env:} and ${file:} as ***.",
     .examples =
         "tributary validate # check ./tributary.yaml\ntributary validate -v -c shop.yaml # show what is in effect",

@@ -29,6 +29,7 @@ struct trib_cfg_silver {
     char *sequence; /* NULL: stream */
     char *updated_at, *is_deleted;
     size_t line, column;
+    size_t where_line, where_column;
 };
 
 struct trib_cfg_table {
@@ -84,6 +85,14 @@ void trib_config_redact(const struct trib_config *c, struct trib_buf *text);
 void trib_config_effective(const struct trib_config *c, struct trib_buf *to);
 /* -c FILE, else $TRIBUTARY_CONFIG, ./tributary.yaml, $XDG_CONFIG_HOME/tributary/tributary.yaml, /etc/tributary/tributary.yaml. [out] free(); CONFIG when none is there. */
 TRIB_CHECKED int trib_config_find(const char *flag, char **ret, struct trib_err *err);
+
+/* true when there are conditions or marts: what trib_config_check_sql looks at. */
+bool trib_config_has_sql(const struct trib_config *c);
+/* Conditions parse, marts are one SELECT over tables that the config has. CONFIG on any problem, *ret_report ([out] free()) as
+ * trib_config_load; marts are told by their own file and place. For `validate`. */
+struct trib_conn;
+TRIB_CHECKED int trib_config_check_sql(const struct trib_config *c, struct trib_conn *conn, char **ret_report,
+                                       struct trib_err *err);
 
 /* Generated from the table of keys. */
 void trib_config_reference(struct trib_buf *to);   /* Markdown: docs/configuration.md */

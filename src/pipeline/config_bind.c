@@ -6,6 +6,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "engine/token.h"
 #include "os/fs.h"
 #include "pipeline/config_own.h"
 
@@ -204,13 +205,23 @@ static void bind_schema(struct trib_cfg_work *w, const struct trib_yaml *table, 
         return;
     }
     t->hints = trib_calloc(hints->n, sizeof *t->hints);
+    struct trib_err err = {0};
     for (size_t i = 0; i < hints->n; i++) {
         const struct trib_yaml *v = hints->values[i];
-        if (v->kind == TRIB_YAML_SCALAR && v->text[0] != '\0') {
-            t->hints[t->n_hints++] = (struct trib_hint){trib_strdup(hints->keys[i]->text), trib_strdup(v->text)};
+        struct trib_type type;
+        if (v->kind != TRIB_YAML_SCALAR || v->text[0] == '\0') {
+            continue; /* told */
         }
+        bool cut = strchr(v->text, '(') != NULL && strchr(v->text, ')') == NULL; /* {a: decimal(18,2)} */
+        if (trib_hint_parse(v->text, &type, &err) != 0) {
+            trib_problem_at(w->problems, v, "`schema.hints` of %s: %s%s", trib_yaml_show(hints->keys[i], w->arena),
+                            v->secret ? "`***` is no type" : err.msg,
+                            cut ? "; within { } a text with a comma needs quotes" : "");
+        } else {
+            trib_type_free(&type);
+        }
+        t->hints[t->n_hints++] = (struct trib_hint){trib_strdup(hints->keys[i]->text), trib_strdup(v->text)};
     }
-    (void)w;
 }
 
 static void check_column(struct trib_cfg_work *w, const struct trib_cfg_table *t, const struct trib_yaml *at,
@@ -250,6 +261,33 @@ static void bind_columns(struct trib_cfg_work *w, const struct trib_yaml *block,
     }
 }
 
+/* What the engine need not be asked: the condition is put in parentheses, so its own must be in pairs, and there is one of it. */
+static void bind_where(struct trib_cfg_work *w, const struct trib_yaml *node, struct trib_cfg_silver *s)
+{
+    if (s->where == NULL || trib_yaml_null(node)) {
+        return;
+    }
+    s->where_line = node->line;
+    s->where_column = node->column;
+    struct trib_view sql = trib_view_of(s->where);
+    size_t pos = 0, open = 0, tokens = 0;
+    bool good = true;
+    for (;;) {
+        struct trib_token t = trib_token_next(sql, &pos);
+        if (t.kind == TRIB_TOKEN_END) {
+            break;
+        }
+        tokens++;
+        good = good && !trib_token_punct(sql, t, ";") && !(trib_token_punct(sql, t, ")") && open == 0);
+        open += trib_token_punct(sql, t, "(");
+        open -= open > 0 && trib_token_punct(sql, t, ")");
+    }
+    if (!good || open != 0 || tokens == 0) {
+        trib_problem_at(w->problems, node, "`silver.where`: %s is not one SQL condition",
+                        trib_yaml_show(node, w->arena));
+    }
+}
+
 static void bind_silver_block(struct trib_cfg_work *w, const struct trib_yaml *block, const struct trib_yaml *at,
                               struct trib_cfg_table *t)
 {
@@ -259,6 +297,7 @@ static void bind_silver_block(struct trib_cfg_work *w, const struct trib_yaml *b
     s->line = where->line;
     s->column = where->column;
     s->where = copy_of(block, "tables.silver.where");
+    bind_where(w, trib_yaml_get(block, "where"), s);
     s->domain = copy_of(block, "tables.silver.domain");
     s->table = copy_of(block, "tables.silver.table");
     if (s->table == NULL && t->name != NULL) {

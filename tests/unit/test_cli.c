@@ -592,6 +592,54 @@ static void test_bad_config(void **state)
     free(path);
 }
 
+/* `validate` parses conditions and marts, and knows the tables that marts name. */
+static void test_bad_sql(void **state)
+{
+    (void)state;
+    char *path = in_dir("sql.yaml"), *mart = in_dir("mart.sql"), *two = in_dir("two.sql");
+    static const char head[] =
+        "pipeline: a\nlake: lake\ntables:\n  - {name: Or-ders, key: {partition: pk}, source: {type: files, path: in}, silver: "
+        "{history: scd2, where: \"%s\"}}\n"
+        "gold: [{name: m, sql: mart.sql}, {name: n, sql: two.sql}]\n";
+    char *good = trib_asprintf(head, "a = 'x'"), *bad = trib_asprintf(head, "a = 'x' AND");
+    write_file(path, good);
+    write_file(
+        mart,
+        "-- all\nWITH x AS (SELECT 1 a)\nSELECT * FROM silver.or_ders, silver.or_ders_history, x, bronze.\"Or-ders\", quarantine.\"or-ders\", gold.n;\n");
+    write_file(two, "SELECT * FROM delta('p', version := 3) WHERE a IN (SELECT b FROM SILVER.Or_Ders)");
+    struct outcome o = RUN("validate", "-c", path);
+    if (o.status != 0) {
+        print_error("%s", o.err.p);
+    }
+    assert_int_equal(o.status, 0);
+    assert_string_equal(o.out.p,
+                        "OK Or-ders: silver default/or_ders with history\nOK gold default/m\nOK gold default/n\n");
+    outcome_free(&o);
+    write_file(path, bad);
+    write_file(mart, "SELECT *\n  FROM silver.or_der");
+    write_file(two, "SELECT 1; SELECT 2");
+    o = RUN("validate", "-c", path);
+    assert_int_equal(o.status, 78);
+    assert_int_equal(o.out.n, 0);
+    assert_non_null(strstr(o.err.p, "sql.yaml:4:107: `silver.where` is no SQL condition: syntax error at or near"));
+    assert_non_null(strstr(o.err.p, "mart.sql:2:8: there is no table silver.or_der; did you mean silver.or_ders?\n"));
+    assert_non_null(strstr(o.err.p, "two.sql:1:1: one SELECT is needed, here are 2 statements\n"));
+    assert_non_null(strstr(o.err.p, "3 problems, see above"));
+    outcome_free(&o);
+    write_file(path, good);
+    write_file(mart, "SELECT 1\n");
+    write_file(two, "SELECT 'é' FROM WHERE\n");
+    o = RUN("validate", "-c", path);
+    assert_int_equal(o.status, 78);
+    assert_non_null(strstr(o.err.p, "two.sql:1:17: syntax error at or near \"WHERE\"\n  try: "));
+    outcome_free(&o);
+    free(path);
+    free(mart);
+    free(two);
+    free(good);
+    free(bad);
+}
+
 static void test_secrets_stay_out(void **state)
 {
     (void)state;
@@ -862,6 +910,7 @@ int main(void)
         cmocka_unit_test(test_help_and_version),
         cmocka_unit_test(test_init_and_validate),
         cmocka_unit_test(test_bad_config),
+        cmocka_unit_test(test_bad_sql),
         cmocka_unit_test(test_secrets_stay_out),
         cmocka_unit_test(test_config_is_found),
         cmocka_unit_test(test_stdout_that_ends),

@@ -176,6 +176,20 @@ static void test_everything_set(void **state)
     trib_config_free(c);
 }
 
+/* Parentheses in texts and comments do not count. */
+static void test_conditions(void **state)
+{
+    (void)state;
+    struct trib_config *c = good(HEAD TABLE "    silver: {where: \"(a = '):' /* ( */ OR \\\")\\\" > 1) -- (\"}\n");
+    assert_string_equal(c->tables[0].silver[0].where, "(a = '):' /* ( */ OR \")\" > 1) -- (");
+    assert_int_equal(c->tables[0].silver[0].where_line, 7);
+    assert_true(trib_config_has_sql(c));
+    trib_config_free(c);
+    c = good(HEAD TABLE);
+    assert_false(trib_config_has_sql(c));
+    trib_config_free(c);
+}
+
 static void test_names_by_default(void **state)
 {
     (void)state;
@@ -382,6 +396,14 @@ static const struct bad_case bad_cases[] = {
     {HEAD TABLE "    schema: {infer: 1}\n", "7:21", "neither true nor false"},
     {HEAD TABLE "    schema: {hints: [a]}\n", "7:21", "takes a mapping of names to texts"},
     {HEAD TABLE "    schema: {hints: {a: [b]}}\n", "7:25", "a text is needed here, not a list"},
+    {HEAD TABLE "    schema: {hints: {a: decimal(18,2)}}\n", "7:25", "within { } a text with a comma needs quotes"},
+    {HEAD TABLE "    schema: {hints: {a: varchar}}\n", "7:25",
+     "`schema.hints` of `a`: hint type 'varchar' is not one of string,"},
+    {HEAD TABLE "    schema: {hints: {a: '${env:TOKEN}'}}\n", "7:25", "`***` is no type"},
+    {HEAD TABLE "    silver: {where: 'a) OR (b'}\n", "7:21", "`silver.where`: `a) OR (b` is not one SQL condition"},
+    {HEAD TABLE "    silver: {where: '(a'}\n", "7:21", "is not one SQL condition"},
+    {HEAD TABLE "    silver: {where: 'a; b'}\n", "7:21", "is not one SQL condition"},
+    {HEAD TABLE "    silver: {where: '-- nothing'}\n", "7:21", "is not one SQL condition"},
     {HEAD TABLE "    schema: {max_columns: 0}\n", "7:27", "less than 1"},
     {HEAD TABLE "    silver: {merge: vectors}\n", "7:21", "`silver.merge: vectors` is not in this version"},
     {HEAD TABLE "    silver: {change_data_feed: true}\n", "7:14", "`silver.change_data_feed` is not in this version"},
@@ -804,6 +826,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_defaults),
         cmocka_unit_test(test_everything_set),
+        cmocka_unit_test(test_conditions),
         cmocka_unit_test(test_names_by_default),
         cmocka_unit_test(test_defaults_spelled_out),
         cmocka_unit_test(test_defaults_are_merged),

@@ -50,7 +50,7 @@ static int parse_sql(struct trib_conn *conn, struct trib_view sql, json_t **ret,
     return rc;
 }
 
-/* Why it does not parse; NULL when it does. *ret_at: the byte, -1 unknown. [borrow] */
+/* Why it does not parse; NULL when it does. *ret_at: the character, -1 unknown. [borrow] */
 static const char *parse_error(const json_t *parsed, long *ret_at)
 {
     const char *type = json_string_value(json_object_get(parsed, "error_type")),
@@ -72,11 +72,14 @@ static void add_message(struct trib_buf *to, const char *text)
     trib_buf_addc(to, '\n');
 }
 
-static void add_at(struct sql_check *s, const char *file, struct trib_view text, long at)
+/* FILE:LINE:COLUMN of a place in a text. The engine counts bytes in its tree, and characters in its syntax errors. */
+static void add_at(struct sql_check *s, const char *file, struct trib_view text, long at, bool characters)
 {
     size_t line = 1, column = 1;
-    for (size_t i = 0; at > 0 && i < (size_t)at && i < text.n; i++) {
-        column = text.p[i] == '\n' ? 1 : column + (((unsigned char)text.p[i] & 0xC0) != 0x80);
+    for (size_t i = 0; at > 0 && i < text.n; i++) {
+        bool begins = ((unsigned char)text.p[i] & 0xC0) != 0x80;
+        at -= !characters || begins;
+        column = text.p[i] == '\n' ? 1 : column + begins;
         line += text.p[i] == '\n';
     }
     trib_buf_addf(s->report, "%s:%zu:%zu: ", file, line, column);
@@ -121,7 +124,8 @@ static void unknown_table(struct sql_check *s, const char *file, struct trib_vie
     }
     const char *near = trib_nearest(name, names, n);
     const json_t *where = json_object_get(node, "query_location");
-    add_at(s, file, text, json_is_number(where) && json_number_value(where) < 1e9 ? (long)json_number_value(where) : 0);
+    add_at(s, file, text, json_is_number(where) && json_number_value(where) < 1e9 ? (long)json_number_value(where) : 0,
+           false);
     trib_buf_addf(s->report,
                   near != NULL ? "there is no table %s.%s; did you mean %s.%s?\n" : "there is no table %s.%s\n", schema,
                   name, schema, near);
@@ -173,7 +177,7 @@ static int check_mart(struct sql_check *s, const struct trib_cfg_mart *mart, str
         long at;
         const char *why = parse_error(parsed, &at);
         if (why != NULL) {
-            add_at(s, mart->sql_path, sql, at);
+            add_at(s, mart->sql_path, sql, at, true);
             add_message(s->report, why);
         } else {
             walk(s, mart->sql_path, sql, parsed, 0);

@@ -11,15 +11,18 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "os/os.h"
 #include "pipeline/pipeline.h"
 #include "sim/simfs.h"
-#include "os/os.h"
 
 enum { KEYS = 5, ENDED_BUSY = 3, ENDED_BAD = 4 };
 static char root[256];
 static const char *fault = "";
 static long lives, crashes, files_bad, delivered, sequence, event;
-static struct { long sequence, value; bool deleted; } model[KEYS];
+static struct {
+    long sequence, value;
+    bool deleted;
+} model[KEYS];
 
 static int64_t now(void *ctx)
 {
@@ -28,11 +31,17 @@ static int64_t now(void *ctx)
 }
 static void no_log(void *ctx, enum trib_log_level level, const char *what, const char *const *kv)
 {
-    (void)ctx; (void)level; (void)what; (void)kv;
+    (void)ctx;
+    (void)level;
+    (void)what;
+    (void)kv;
 }
-static void stepped(void *ctx, const char *stage, const char *table, const char *target, const struct trib_step *s, const struct trib_err *err)
+static void stepped(void *ctx, const char *stage, const char *table, const char *target, const struct trib_step *s,
+                    const struct trib_err *err)
 {
-    (void)ctx; (void)target; (void)s;
+    (void)ctx;
+    (void)target;
+    (void)s;
     if (err != NULL && getenv("SIM_TELL") != NULL) {
         (void)fprintf(stderr, "# %s %s: %s\n", stage, table, err->msg);
     }
@@ -59,7 +68,13 @@ static int open_env(struct trib_env *env, const struct trib_fs *fs, uint64_t see
     trib_seeded_init(&seeded, seed);
     rng = trib_seeded_rng(&seeded);
     TRIB_TRY(trib_scratch_make(root, &scratch, err));
-    *env = (struct trib_env){.fs = fs, .clock = &clock, .rng = &rng, .log = &log, .scratch = scratch, .workers = 1, .memory_bytes = 32 << 20};
+    *env = (struct trib_env){.fs = fs,
+                             .clock = &clock,
+                             .rng = &rng,
+                             .log = &log,
+                             .scratch = scratch,
+                             .workers = 1,
+                             .memory_bytes = 32 << 20};
     (void)snprintf(lake, sizeof lake, "%s/lake", root);
     TRIB_TRY(trib_store_open(fs, lake, &env->lake, err));
     struct trib_engine_opts o = {.threads = 1, .scratch = scratch, .limit_bytes = 128 << 20};
@@ -76,7 +91,11 @@ static pid_t live(const struct trib_config *config, uint64_t seed, long crash_at
     }
     char hold[300];
     (void)snprintf(hold, sizeof hold, "%s/hold", root);
-    struct sim_plan plan = {.hold = hold, .seed = seed, .crash_at = crash_at, .no_sync = strcmp(fault, "no-sync") == 0, .no_sync_dir = strcmp(fault, "no-sync-dir") == 0};
+    struct sim_plan plan = {.hold = hold,
+                            .seed = seed,
+                            .crash_at = crash_at,
+                            .no_sync = strcmp(fault, "no-sync") == 0,
+                            .no_sync_dir = strcmp(fault, "no-sync-dir") == 0};
     struct trib_env env;
     struct trib_err err = {0};
     struct trib_observer observer = {stepped, NULL};
@@ -143,7 +162,8 @@ static int check_all(struct trib_err *err)
     TRIB_TRY(open_env(&env, &trib_fs_real, 1, err));
     TRIB_TRY(expect(&env, trib_path_bronze("T"), "SELECT count(*) FROM t", delivered, err));
     /* Each record has an event id of its own here, so with the number of rows this is: exactly once. */
-    TRIB_TRY(expect(&env, trib_path_bronze("T"), "SELECT count(DISTINCT (_ingest_file, _event_id)) FROM t", delivered, err));
+    TRIB_TRY(
+        expect(&env, trib_path_bronze("T"), "SELECT count(DISTINCT (_ingest_file, _event_id)) FROM t", delivered, err));
     TRIB_TRY(expect(&env, trib_path_quarantine("T"), "SELECT count(*) FROM t", files_bad, err));
     TRIB_TRY(expect(&env, trib_path_quarantine("T"), "SELECT count(DISTINCT _ingest_file) FROM t", files_bad, err));
     struct trib_buf q;
@@ -180,11 +200,15 @@ static void deliver(struct trib_seeded *r, int round, int file)
     for (int i = 0; i < n; i++) {
         int k = (int)trib_seeded_below(r, KEYS);
         sequence += 10;
-        long s = 1000000 + sequence - (long)(trib_seeded_below(r, 4) == 0 ? 10 * trib_seeded_below(r, 12) + 5 : 0); /* late ones */
+        long s = 1000000 + sequence -
+                 (long)(trib_seeded_below(r, 4) == 0 ? 10 * trib_seeded_below(r, 12) + 5 : 0); /* late ones */
         s = s * 1000 + sequence % 1000; /* never equal by chance */
         bool gone = trib_seeded_below(r, 4) == 0;
         for (uint64_t twice = trib_seeded_below(r, 6) == 0 ? 2 : 1; twice > 0; twice--) {
-            (void)fprintf(f, "{\"eventID\":\"e%ld\",\"eventName\":\"%s\",\"eventVersion\":\"1.1\",\"eventSource\":\"aws:dynamodb\",\"awsRegion\":\"eu-west-1\",\"dynamodb\":{\"ApproximateCreationDateTime\":1700000000,\"Keys\":{\"pk\":{\"S\":\"k%d\"}},", ++event, gone ? "REMOVE" : "MODIFY", k);
+            (void)fprintf(
+                f,
+                "{\"eventID\":\"e%ld\",\"eventName\":\"%s\",\"eventVersion\":\"1.1\",\"eventSource\":\"aws:dynamodb\",\"awsRegion\":\"eu-west-1\",\"dynamodb\":{\"ApproximateCreationDateTime\":1700000000,\"Keys\":{\"pk\":{\"S\":\"k%d\"}},",
+                ++event, gone ? "REMOVE" : "MODIFY", k);
             if (!gone) {
                 (void)fprintf(f, "\"NewImage\":{\"pk\":{\"S\":\"k%d\"},\"v\":{\"S\":\"v%ld\"}},", k, s);
             }
@@ -255,7 +279,10 @@ static int one_seed(uint64_t seed, long *budget)
     shell(text);
     delivered = files_bad = sequence = event = 0;
     memset(model, 0, sizeof model);
-    (void)snprintf(text, sizeof text, "pipeline: sim\nlake: %s/lake\nstate: %s/state\ntrigger: {once: true}\ntables:\n  - name: T\n    key: {partition: pk}\n    source: {type: files, path: %s/in}\n    silver: {domain: d, table: t%s}\n", root, root, root, trib_seeded_below(&r, 2) == 0 ? ", history: scd2" : "");
+    (void)snprintf(
+        text, sizeof text,
+        "pipeline: sim\nlake: %s/lake\nstate: %s/state\ntrigger: {once: true}\ntables:\n  - name: T\n    key: {partition: pk}\n    source: {type: files, path: %s/in}\n    silver: {domain: d, table: t%s}\n",
+        root, root, root, trib_seeded_below(&r, 2) == 0 ? ", history: scd2" : "");
     if (trib_config_parse(trib_view_of(text), "sim.yaml", &config, NULL, &err) != 0) {
         (void)printf("# config: %s\n", err.msg);
         return 1;
@@ -278,7 +305,8 @@ int main(int argc, char **argv)
     int64_t started = trib_now_us(&trib_clock_real);
     for (; budget > 0; seed++) {
         if (one_seed(seed, &budget) != 0) {
-            (void)printf("not ok 1 - seed %llu; replay: build/sim %llu 1 %s; files: %s\n", (unsigned long long)seed, (unsigned long long)seed, fault, root);
+            (void)printf("not ok 1 - seed %llu; replay: build/sim %llu 1 %s; files: %s\n", (unsigned long long)seed,
+                         (unsigned long long)seed, fault, root);
             return 1;
         }
     }

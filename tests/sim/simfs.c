@@ -226,7 +226,8 @@ static int s_link(void *ctx, const char *from, const char *to, struct trib_err *
 {
     (void)ctx;
     int rc;
-    LOCKED(step(); came_in(from); rc = trib_fs_real.link(trib_fs_real.ctx, from, to, err); if (rc == 0) (void)note(MADE, to, NULL));
+    LOCKED(step(); came_in(from); rc = trib_fs_real.link(trib_fs_real.ctx, from, to, err);
+           if (rc == 0)(void) note(MADE, to, NULL));
     return rc;
 }
 static int s_rename(void *ctx, const char *from, const char *to, struct trib_err *err)
@@ -234,11 +235,12 @@ static int s_rename(void *ctx, const char *from, const char *to, struct trib_err
     (void)ctx;
     int rc;
     char held[512], under[512];
-    LOCKED(step(); came_in(from); hold(from, held); hold(to, under); rc = trib_fs_real.rename(trib_fs_real.ctx, from, to, err); if (rc == 0) {
-        struct name *n = note(MOVED, to, from);
-        memcpy(n->held, held, sizeof held);
-        memcpy(n->under, under, sizeof under);
-    });
+    LOCKED(step(); came_in(from); hold(from, held); hold(to, under);
+           rc = trib_fs_real.rename(trib_fs_real.ctx, from, to, err); if (rc == 0) {
+               struct name *n = note(MOVED, to, from);
+               memcpy(n->held, held, sizeof held);
+               memcpy(n->under, under, sizeof under);
+           });
     return rc;
 }
 static int s_unlink(void *ctx, const char *path, struct trib_err *err)
@@ -254,7 +256,7 @@ static int s_mkdir(void *ctx, const char *path, struct trib_err *err)
 {
     (void)ctx;
     int rc;
-    LOCKED(step(); rc = trib_fs_real.mkdir(trib_fs_real.ctx, path, err); if (rc == 0) (void)note(FOLDER, path, NULL));
+    LOCKED(step(); rc = trib_fs_real.mkdir(trib_fs_real.ctx, path, err); if (rc == 0)(void) note(FOLDER, path, NULL));
     return rc;
 }
 

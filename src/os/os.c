@@ -183,7 +183,8 @@ int trib_scratch_make(const char *base_or_null, char **ret_path, struct trib_err
         base = "/tmp";
     }
     sweep_scratch(base);
-    char *path = trib_asprintf("%s/%sXXXXXX", base, SCRATCH_NAME);
+    /* Made and locked under another name first: a sweep that runs right now sees it only once it is locked. */
+    char *path = trib_asprintf("%s/tributary-unlocked-XXXXXX", base);
     if (mkdtemp(path) == NULL) {
         int rc = trib_err_errno(err, errno, "making a scratch folder in %s", base);
         free(path);
@@ -201,6 +202,16 @@ int trib_scratch_make(const char *base_or_null, char **ret_path, struct trib_err
         free(path);
         return rc;
     }
-    *ret_path = path;
+    char *named = trib_asprintf("%s/%s%s", base, SCRATCH_NAME, path + strlen(path) - 6);
+    if (rename(path, named) != 0) {
+        int rc = trib_err_errno(err, errno, "naming the scratch folder %s", named);
+        (void)close(fd);
+        trib_scratch_remove(path);
+        free(path);
+        free(named);
+        return rc;
+    }
+    free(path);
+    *ret_path = named;
     return 0;
 }

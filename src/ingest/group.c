@@ -50,7 +50,8 @@ struct filler {
     struct trib_buf rescued, rescued_old;
     const char *missing_key; /* a key attribute without a column: no item can be placed */
     uint64_t chunk_bytes;
-    int64_t stored_files_items; /* records of the open file */
+    char state_sequence[TRIB_SEQUENCE_LEN + 1]; /* of the open file's states; "" until one came */
+    int64_t items;                              /* records of the open file */
 };
 
 static int place(const struct trib_type *t, const char *name)
@@ -117,12 +118,12 @@ static int finish_file(struct filler *f, struct trib_err *err)
     f->retired[f->n_retired++] = f->now;
     f->now = (struct open_file){0};
     f->open = false;
-    if (s->items >= 0 && f->stored_files_items != s->items) {
+    if (s->items >= 0 && f->items != s->items) {
         g->culprit = f->file;
         return trib_err_set(
             err, TRIB_E_DATA,
             "%s: the manifest says %lld items, the file has %lld; the file is not ingested: copy the export again",
-            s->key, (long long)s->items, (long long)f->stored_files_items);
+            s->key, (long long)s->items, (long long)f->items);
     }
     f->file++;
     return 0;
@@ -172,9 +173,9 @@ enum {
     CHANGE = 1
 }; /* `files` stay in epoch 1; generation 0 is a state of the world, 1 a change */
 
-/* Sets the rank, or *ret_why for a record that cannot be ranked. */
+/* Sets the rank, or *ret_why for a record that cannot be ranked. state_sequence: that of all states of this file, "" until known. */
 static void rank_record(const struct trib_change *c, const struct trib_source_file *s, struct rank *r,
-                        const char **ret_why)
+                        char state_sequence[TRIB_SEQUENCE_LEN + 1], const char **ret_why)
 {
     *r = (struct rank){.op = c->op, .event_ts_us = c->time_us};
     struct trib_err err;
@@ -211,7 +212,10 @@ static void rank_record(const struct trib_change *c, const struct trib_source_fi
     bool export = s->export != NULL;
     r->origin = trib_origin_text(export ? TRIB_ORIGIN_EXPORT : TRIB_ORIGIN_SNAPSHOT);
     r->event_ts_us = export ? s->export_time_us : s->mtime_us;
-    trib_sequence_format_us(r->sequence, EPOCH, STATE, r->event_ts_us);
+    if (state_sequence[0] == '\0') {
+        trib_sequence_format_us(state_sequence, EPOCH, STATE, r->event_ts_us);
+    }
+    memcpy(r->sequence, state_sequence, sizeof r->sequence);
 }
 
 /* ---- rows --------------------------------------------------------------------------------------------------------- */
@@ -240,16 +244,28 @@ static struct trib_view event_id(struct trib_chunk *chunk, const struct trib_cha
     if (c->event_id.n > 0) {
         return c->event_id;
     }
-    struct trib_buf b;
-    char text[128];
-    trib_buf_init(&b, sizeof text);
-    trib_buf_add(&b, &digest.lo, sizeof digest.lo);
-    trib_buf_add(&b, &digest.hi, sizeof digest.hi);
-    trib_buf_addf(&b, "%s %s %s", r->origin, r->sequence, trib_op_text(r->op));
-    XXH128_hash_t h = XXH3_128bits(b.p, b.n);
-    trib_buf_free(&b);
-    int n = snprintf(text, sizeof text, "%016llx%016llx", (unsigned long long)h.high64, (unsigned long long)h.low64);
-    return (struct trib_view){trib_arena_strndup(&chunk->arena, text, (size_t)n), (size_t)n};
+    static const char hex[] = "0123456789abcdef";
+    unsigned char text[160];
+    size_t n = 0;
+    for (int i = 0; i < 8; i++) {
+        text[n++] = (unsigned char)(digest.lo >> (8 * i));
+    }
+    for (int i = 0; i < 8; i++) {
+        text[n++] = (unsigned char)(digest.hi >> (8 * i));
+    }
+    const char *const parts[] = {r->origin, " ", r->sequence, " ", trib_op_text(r->op)};
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+        size_t m = strlen(parts[i]);
+        memcpy(text + n, parts[i], m);
+        n += m;
+    }
+    XXH128_hash_t h = XXH3_128bits(text, n);
+    char *id = trib_arena_alloc(&chunk->arena, 32);
+    for (int i = 0; i < 16; i++) {
+        id[i] = hex[h.high64 >> (60 - 4 * i) & 15];
+        id[16 + i] = hex[h.low64 >> (60 - 4 * i) & 15];
+    }
+    return (struct trib_view){id, 32};
 }
 
 enum outcome { PLACED, BAD_IMAGE, BAD_KEY, FAILED };
@@ -319,7 +335,7 @@ static bool hands_out_again(struct filler *f)
     if (!trib_reader_again(f->now.reader)) {
         return false;
     }
-    f->stored_files_items--;
+    f->items--;
     return true;
 }
 
@@ -331,7 +347,7 @@ static int take_change(struct filler *f, struct trib_chunk *chunk, const struct 
     char why[320];
     const char *unranked = NULL;
     note_kind(f, c);
-    rank_record(c, source_file(f), &r, &unranked);
+    rank_record(c, source_file(f), &r, f->state_sequence, &unranked);
     if (unranked != NULL) {
         return quarantine(f, c, &r, unranked, err);
     }
@@ -407,14 +423,14 @@ static int take_next(struct filler *f, struct trib_chunk *chunk, struct trib_err
     switch (what) {
     case TRIB_READ_END: return finish_file(f, err);
     case TRIB_READ_BAD: {
-        f->stored_files_items++;
+        f->items++;
         const struct trib_quarantine_row row = {
             .file = source_file(f)->key, .offset = bad.offset, .reason = bad.reason, .raw = bad.raw, .event_ts_us = -1};
         return add_bad(f, &row, err);
     }
     case TRIB_READ_CHANGE: break;
     }
-    f->stored_files_items++;
+    f->items++;
     return take_change(f, chunk, &c, err);
 }
 
@@ -445,7 +461,8 @@ static int fill(void *ctx, struct trib_chunk *chunk, struct trib_err *err)
             }
             f->now = open_source(g->b, f->file, true);
             f->open = true;
-            f->stored_files_items = 0;
+            f->items = 0;
+            f->state_sequence[0] = '\0';
         }
         TRIB_TRY(take_next(f, chunk, err));
     }

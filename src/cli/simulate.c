@@ -100,7 +100,7 @@ static int simulate_run(struct trib_cli *cli, struct trib_err *err)
 
 const struct trib_verb trib_verb_simulate = {
     .name = "simulate",
-    .summary = "write a realistic shop: a DynamoDB export, then change records; for demos and load",
+    .summary = "write a realistic shop, export and change records, for demos and load",
     .text =
         "Writes one DynamoDB table, `shop`, as AWS would deliver it: customers and orders in one table (pk, sk, type), a finished full export "
         "below DIR/AWSDynamoDB, and Streams records, gzipped, a folder an hour, below DIR/ingest_date=…. A `files` source takes DIR as it is.\n\n"

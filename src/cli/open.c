@@ -70,15 +70,14 @@ static int open_base(struct trib_cli *cli, const struct trib_config *config, str
     cli->own->opened = o;
     cli->own->close = close_all;
     TRIB_TRY(open_scratch(o, config, err));
-    unsigned workers = config != NULL ? config->workers : 0;
     o->env = (struct trib_env){
         .fs = &trib_fs_real,
         .clock = &trib_clock_real,
         .rng = &trib_rng_real,
         .log = &cli->log,
         .scratch = o->scratch,
-        .workers = workers != 0 ? workers : trib_cpu_count(),
-        .memory_bytes = config != NULL ? config->memory_bytes : (uint64_t)256 << 20,
+        .workers = trib_cpu_count(),
+        .memory_bytes = (uint64_t)256 << 20,
         .stop_asked = stop_asked,
     };
     return 0;
@@ -95,6 +94,10 @@ int trib_cli_env(struct trib_cli *cli, const struct trib_config *config_or_null,
         }
     }
     struct trib_env *env = &cli->own->opened->env;
+    if (config_or_null != NULL) { /* a reloaded config may give others */
+        env->workers = config_or_null->workers != 0 ? config_or_null->workers : trib_cpu_count();
+        env->memory_bytes = config_or_null->memory_bytes;
+    }
     if (env->lake == NULL && config_or_null != NULL) {
         TRIB_TRY(trib_store_open(env->fs, config_or_null->lake, &env->lake, err));
     }

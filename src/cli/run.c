@@ -52,9 +52,10 @@ static int make(struct trib_cli *cli, const struct trib_config *config, const st
 }
 
 /* Swaps the config, or keeps the old one. The new one must be of the same pipeline and lake: positions live there. */
-static void reload(struct trib_cli *cli, const struct trib_observer *observer, struct trib_config **own,
-                   const struct trib_config *now, struct trib_pipeline **p)
+static void reload(struct trib_cli *cli, const struct trib_observer *observer, const struct trib_config **config,
+                   struct trib_pipeline **p)
 {
+    const struct trib_config *now = *config;
     struct trib_err err = {0};
     struct trib_config *next = NULL;
     struct trib_pipeline *swapped = NULL;
@@ -71,9 +72,9 @@ static void reload(struct trib_cli *cli, const struct trib_observer *observer, s
         return;
     }
     trib_pipeline_free(*p);
-    trib_config_free(*own);
+    trib_cli_config_swap(cli, next); /* frees the old one; the log redacts the new one's secrets from here on */
     *p = swapped;
-    *own = next;
+    *config = next;
     trib_logkv(&cli->log, TRIB_LOG_INFO, "config reloaded", "file", next->file, NULL);
 }
 
@@ -83,29 +84,26 @@ static int run_stages(struct trib_cli *cli, unsigned stages, struct trib_err *er
     TRIB_TRY(trib_cli_config(cli, &config, err));
     struct trib_observer observer = {stepped, cli};
     struct trib_pipeline *p = NULL;
-    struct trib_config *own = NULL; /* after a reload */
     trib_signals_install();
     TRIB_TRY(make(cli, config, &observer, &p, err));
     int rc = 0;
-    bool once = cli->flags.once || config->trigger == TRIB_TRIGGER_ONCE;
     for (;;) {
+        bool once = cli->flags.once || config->trigger == TRIB_TRIGGER_ONCE; /* a reload may change it */
         int64_t started = trib_now_us(&trib_clock_real);
         rc = trib_pipeline_drain(p, stages, err);
         if (once || trib_signals_stop_asked()) {
             break;
         }
         rc = 0; /* told already; tried again at the next pass */
-        const struct trib_config *now = own != NULL ? own : config;
-        trib_os_sleep_until(started + (now->trigger == TRIB_TRIGGER_CONTINUOUS ? 1000000 : now->every_us));
+        trib_os_sleep_until(started + (config->trigger == TRIB_TRIGGER_CONTINUOUS ? 1000000 : config->every_us));
         if (trib_signals_stop_asked()) {
             break;
         }
         if (trib_signals_reload_asked()) {
-            reload(cli, &observer, &own, now, &p);
+            reload(cli, &observer, &config, &p);
         }
     }
     trib_pipeline_free(p);
-    trib_config_free(own);
     return rc;
 }
 

@@ -18,7 +18,7 @@ static const char *text_of(const struct trib_yaml *block, const char *path)
         return NULL;
     }
     const struct trib_yaml *node = trib_yaml_get(block, trib_key_name(key));
-    if (!trib_yaml_null(node) && node->kind == TRIB_YAML_SCALAR) {
+    if (!trib_yaml_null(node) && node->kind == TRIB_YAML_SCALAR && !node->broken) {
         char *wrong = trib_value_check(key, node->text, "");
         bool good = wrong == NULL;
         free(wrong);

@@ -240,7 +240,7 @@ static void check_block_key(struct check *c, const char *path, const struct trib
 static void check_key(struct check *c, const char *path, const struct trib_key *key, const struct trib_yaml *name,
                       const struct trib_yaml *node)
 {
-    if (trib_yaml_null(node)) {
+    if (trib_yaml_null(node) || node->broken) {
         return;
     }
     bool refused = key->later != NULL && c->quiet == 0 && !asks_nothing(key, node);

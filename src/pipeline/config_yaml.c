@@ -408,6 +408,7 @@ static void substitute(struct build *b, struct trib_yaml *node)
                     : "`${%s:` needs a name and a closing brace",
                 kind);
             free(kind);
+            node->broken = true;
             break;
         }
         char *name = trib_strndup(name_start, (size_t)(end - name_start));
@@ -416,6 +417,7 @@ static void substitute(struct build *b, struct trib_yaml *node)
         free(kind);
         node->secret = true;
         if (!good) {
+            node->broken = true;
             break;
         }
         p = end + 1;

@@ -29,6 +29,7 @@ struct trib_yaml {
     const char *text;    /* SCALAR, NUL-terminated */
     bool plain;          /* SCALAR: without quotes, so that ~ and null mean nothing */
     bool secret;         /* SCALAR: holds a substituted value */
+    bool broken;         /* SCALAR: a substitution failed, which was told: nothing more to say about it */
     size_t n;            /* LIST, MAP */
     struct trib_yaml **values;
     struct trib_yaml **keys; /* MAP: scalars, no two alike */

@@ -479,6 +479,10 @@ static void test_all_are_reported_once(void **state)
     char *report = bad(trib_view_of(HEAD "defaults: {silver: {delets: x}}\n" TABLE));
     assert_string_equal(report, "t.yaml:3:21: unknown key `delets` in `silver`; did you mean `deletes`?\n");
     free(report);
+    report = bad(trib_view_of("pipeline: ${env:MISSING}\nlake: /l\nworkers: ${env:MISSING}\n" TABLE));
+    assert_string_equal(report, "t.yaml:1:11: the environment variable `MISSING` is not set\n"
+                                "t.yaml:3:10: the environment variable `MISSING` is not set\n");
+    free(report);
     report = bad(trib_view_of("pipeline: X\n" HEAD "memry: 1\n" TABLE "    late: x\n"));
     const char *a = strstr(report, "t.yaml:1:11: "), *b = strstr(report, "t.yaml:2:1: "),
                *c = strstr(report, "t.yaml:4:1: "), *d = strstr(report, "t.yaml:9:11: ");

@@ -18,12 +18,14 @@
 #include <xxhash.h>
 
 #include "ingest/keycheck.h"
+#include "ingest/rows.h"
 
 enum { MAX_RETIRED = 8 };
 
 struct open_file {
     struct trib_reader *reader;
     struct trib_input *input;
+    struct trib_rows *rows; /* of a Parquet file; else NULL */
 };
 
 struct places {
@@ -82,7 +84,8 @@ static struct places places_of(const struct trib_type *t)
 
 static const struct trib_source_file *source_file(const struct filler *f) { return &f->g->b->source->files[f->file]; }
 
-static struct open_file open_source(const struct trib_batch_opts *b, size_t file, bool hold)
+static int open_source(const struct trib_batch_opts *b, size_t file, bool hold, struct open_file *ret,
+                       struct trib_err *err)
 {
     const struct trib_source_file *s = &b->source->files[file];
     struct trib_reader_opts ro = {.kind = TRIB_KIND_AUTO, .table = b->o->table, .limits = b->o->limits, .hold = hold};
@@ -90,13 +93,33 @@ static struct open_file open_source(const struct trib_batch_opts *b, size_t file
         ro.kind = s->incremental ? TRIB_KIND_INCREMENTAL_EXPORT : TRIB_KIND_FULL_EXPORT;
     }
     struct open_file f = {.input = trib_input_open(b->o->source, s->key)};
-    f.reader = trib_reader_new(&ro, trib_input_read, f.input);
-    return f;
+    struct trib_err failure = {0};
+    int rc = trib_input_begin(f.input, &failure);
+    if (rc != 0 && rc != TRIB_E_DATA) { /* damage is the reader's to tell */
+        trib_input_free(f.input);
+        *err = failure;
+        return trib_err_wrap(err, "%s", s->key);
+    }
+    if (rc == 0 && trib_input_codec(f.input) == TRIB_CODEC_PARQUET) {
+        f.rows = trib_rows_open(b->env->engine, b->o->source, s->key);
+        f.reader = trib_reader_new(&ro, trib_rows_read, f.rows);
+    } else {
+        f.reader = trib_reader_new(&ro, trib_input_read, f.input);
+    }
+    *ret = f;
+    return 0;
+}
+
+/* Where a record is: its byte in the decoded file, or its row in a Parquet file. */
+static int64_t place_of(const struct open_file *f, int64_t offset)
+{
+    return f->rows != NULL ? trib_rows_number(f->rows, offset) : offset;
 }
 
 static void close_source(struct open_file *f)
 {
     trib_reader_free(f->reader);
+    trib_rows_free(f->rows);
     trib_input_free(f->input);
     *f = (struct open_file){0};
 }
@@ -114,7 +137,7 @@ static int finish_file(struct filler *f, struct trib_err *err)
 {
     struct trib_group *g = f->g;
     const struct trib_source_file *s = source_file(f);
-    g->decoded_bytes += trib_input_decoded(f->now.input);
+    g->decoded_bytes += f->now.rows != NULL ? trib_rows_decoded(f->now.rows) : trib_input_decoded(f->now.input);
     f->retired[f->n_retired++] = f->now;
     f->now = (struct open_file){0};
     f->open = false;
@@ -148,7 +171,7 @@ static int quarantine(struct filler *f, const struct trib_change *c, const struc
     char *id = c->event_id.n > 0 ? trib_strndup(c->event_id.p, c->event_id.n) : NULL;
     const struct trib_quarantine_row row = {
         .file = source_file(f)->key,
-        .offset = c->offset,
+        .offset = place_of(&f->now, c->offset),
         .reason = reason,
         .raw = c->raw,
         .op = trib_op_text(r->op),
@@ -393,7 +416,7 @@ static int take_change(struct filler *f, struct trib_chunk *chunk, const struct 
 static int take_damage(struct filler *f, const struct trib_err *damage, struct trib_err *err)
 {
     const struct trib_quarantine_row row = {.file = source_file(f)->key,
-                                            .offset = trib_reader_offset(f->now.reader),
+                                            .offset = place_of(&f->now, trib_reader_offset(f->now.reader)),
                                             .reason = damage->msg,
                                             .raw = trib_reader_raw(f->now.reader),
                                             .event_ts_us = -1};
@@ -424,8 +447,11 @@ static int take_next(struct filler *f, struct trib_chunk *chunk, struct trib_err
     case TRIB_READ_END: return finish_file(f, err);
     case TRIB_READ_BAD: {
         f->items++;
-        const struct trib_quarantine_row row = {
-            .file = source_file(f)->key, .offset = bad.offset, .reason = bad.reason, .raw = bad.raw, .event_ts_us = -1};
+        const struct trib_quarantine_row row = {.file = source_file(f)->key,
+                                                .offset = place_of(&f->now, bad.offset),
+                                                .reason = bad.reason,
+                                                .raw = bad.raw,
+                                                .event_ts_us = -1};
         return add_bad(f, &row, err);
     }
     case TRIB_READ_CHANGE: break;
@@ -459,7 +485,7 @@ static int fill(void *ctx, struct trib_chunk *chunk, struct trib_err *err)
                 f->more = false;
                 break;
             }
-            f->now = open_source(g->b, f->file, true);
+            TRIB_TRY(open_source(g->b, f->file, true, &f->now, err));
             f->open = true;
             f->items = 0;
             f->state_sequence[0] = '\0';
@@ -567,7 +593,8 @@ int trib_group_decode(struct trib_group *g, struct trib_err *err)
 int trib_group_sample(const struct trib_batch_opts *b, size_t file, int64_t max_bytes, struct trib_infer *to,
                       bool *io_old, uint64_t *ret_rows, uint64_t *ret_bytes, struct trib_err *err)
 {
-    struct open_file f = open_source(b, file, false);
+    struct open_file f;
+    TRIB_TRY(open_source(b, file, false, &f, err));
     uint64_t rows = 0;
     int rc = 0;
     while (trib_reader_offset(f.reader) < max_bytes) {

@@ -158,6 +158,10 @@ static int begin(struct trib_input *in, struct trib_err *err)
         (void)ZSTD_initDStream(in->zstd);
         return 0;
     }
+    if (n >= 4 && memcmp(p, "PAR1", 4) == 0) {
+        in->codec = TRIB_CODEC_PARQUET;
+        return 0;
+    }
     if (n > 0 && n < 4 && (p[0] == 0x1F || p[0] == 0x28) && (n < 2 || p[1] == 0x8B || p[1] == 0xB5)) {
         return damaged(in, err, "the file ends within the first bytes of a compressed stream: truncated");
     }
@@ -328,7 +332,8 @@ static int64_t read_zstd(struct trib_input *in, char *to, size_t n, struct trib_
 static int64_t read_some(struct trib_input *in, char *to, size_t n, struct trib_err *err)
 {
     switch (in->codec) {
-    case TRIB_CODEC_PLAIN: return read_plain(in, to, n, err);
+    case TRIB_CODEC_PLAIN:
+    case TRIB_CODEC_PARQUET: return read_plain(in, to, n, err);
     case TRIB_CODEC_ZSTD: return read_zstd(in, to, n, err);
     case TRIB_CODEC_GZIP: break;
     }
@@ -340,21 +345,27 @@ static int64_t read_some(struct trib_input *in, char *to, size_t n, struct trib_
     return read_zlib(in, to, n, err);
 }
 
+int trib_input_begin(struct trib_input *in, struct trib_err *err)
+{
+    if (in->failed.code != TRIB_OK) {
+        *err = in->failed;
+        return (int)err->code;
+    }
+    if (!in->begun && begin(in, &in->failed) != 0) {
+        *err = in->failed;
+        return (int)err->code;
+    }
+    return 0;
+}
+
 int64_t trib_input_read(void *ctx, char *to, size_t n, struct trib_err *err)
 {
     struct trib_input *in = ctx;
     struct trib_err own;
     err = err != NULL ? err : &own;
-    if (in->failed.code != TRIB_OK) {
-        *err = in->failed;
-        return -(int64_t)err->code;
-    }
-    if (!in->begun) {
-        int rc = begin(in, err);
-        if (rc != 0) {
-            in->failed = *err;
-            return -rc;
-        }
+    int rc = trib_input_begin(in, err);
+    if (rc != 0) {
+        return -rc;
     }
     n = n < (size_t)1 << 30 ? n : (size_t)1 << 30;
     for (;;) {
@@ -370,9 +381,11 @@ int64_t trib_input_read(void *ctx, char *to, size_t n, struct trib_err *err)
             }
             return 0;
         }
-        memmove(to, to + in->skip, (size_t)(made - in->skip));
-        made -= in->skip;
-        in->skip = 0;
+        if (in->skip > 0) {
+            memmove(to, to + in->skip, (size_t)(made - in->skip));
+            made -= in->skip;
+            in->skip = 0;
+        }
         in->decoded += made;
         if (in->codec != TRIB_CODEC_PLAIN && in->decoded > TRIB_INPUT_RATIO_FLOOR_BYTES &&
             in->decoded / TRIB_INPUT_MAX_RATIO > in->stored) {

@@ -19,7 +19,12 @@
 #include "base/mem.h"
 #include "store/store.h"
 
-enum trib_codec { TRIB_CODEC_PLAIN, TRIB_CODEC_GZIP, TRIB_CODEC_ZSTD };
+enum trib_codec {
+    TRIB_CODEC_PLAIN,
+    TRIB_CODEC_GZIP,
+    TRIB_CODEC_ZSTD,
+    TRIB_CODEC_PARQUET /* read by rows.h, not here */
+};
 
 struct trib_input;
 /* store and key [borrow] until it is freed. Nothing is read yet. */
@@ -27,9 +32,11 @@ struct trib_input *trib_input_open(struct trib_store *store, const char *key);
 void trib_input_free(struct trib_input *in);
 /* A trib_read_fn (dynamodb/change.h): bytes put into `to`, 0 at the end, -code with *err filled. ctx: the input. */
 int64_t trib_input_read(void *ctx, char *to, size_t n, struct trib_err *err);
-int64_t trib_input_stored(const struct trib_input *in);        /* stored bytes read so far */
-int64_t trib_input_decoded(const struct trib_input *in);       /* decoded bytes given so far */
-enum trib_codec trib_input_codec(const struct trib_input *in); /* known after the first read */
+int64_t trib_input_stored(const struct trib_input *in);  /* stored bytes read so far */
+int64_t trib_input_decoded(const struct trib_input *in); /* decoded bytes given so far */
+/* Reads the first bytes, so that the codec is known; the first read does it otherwise. */
+TRIB_CHECKED int trib_input_begin(struct trib_input *in, struct trib_err *err);
+enum trib_codec trib_input_codec(const struct trib_input *in);
 
 /* A stream that grows beyond this ratio (and beyond the floor) is a decompression bomb: DATA. No real export or change
  * file comes near it: DynamoDB JSON shrinks 5 to 30 times, a file of one record repeated some 300 times. */

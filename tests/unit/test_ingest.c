@@ -243,6 +243,54 @@ static void plain_items(void **state)
     answers(l, BRONZE, "SELECT count(DISTINCT _event_id) || ' of ' || count(*) FROM t WHERE record.pk = 'b'", "2 of 3");
 }
 
+/* Firehose's record format conversion: Hive's lower-case names, structs with null members, or text where the schema says string. */
+static void firehose_parquet(void **state)
+{
+    struct lake *l = *state;
+    struct trib_ingest_opts o = options(l);
+    struct trib_err err = {0};
+    struct trib_conn *conn;
+    ok(trib_conn_open(l->engine, &conn, &err), &err);
+    ok(trib_execf(
+           conn, &err,
+           "COPY (SELECT 'eu-west-1' AS awsregion, 'u' || i AS eventid, CASE WHEN i = 2 THEN 'REMOVE' WHEN i = 3 THEN 'NONSENSE' ELSE 'INSERT' END AS eventname, "
+           "NULL::STRUCT(type VARCHAR, principalid VARCHAR) AS useridentity, 'application/json' AS recordformat, 'T' AS tablename, "
+           "struct_pack(approximatecreationdatetime := 1719039879869590 + i, keys := struct_pack(pk := struct_pack(s := 'k' || i)), "
+           "newimage := CASE WHEN i = 2 THEN NULL ELSE struct_pack(pk := struct_pack(s := 'k' || i), n := CASE WHEN i = 1 THEN struct_pack(n := '7', s := NULL::VARCHAR) END, "
+           "b := struct_pack(b := 'YUdWc2JHOD0=')) END, oldimage := NULL::STRUCT(pk STRUCT(s VARCHAR)), sizebytes := 41, approximatecreationdatetimeprecision := 'MICROSECOND') AS dynamodb, "
+           "'aws:dynamodb' AS eventsource FROM range(5000) r(i)) TO '%s/in/shop-1-2026-01-01-00-00-00-x.parquet' (FORMAT parquet)",
+           l->folder),
+       &err);
+    ok(trib_execf(
+           conn, &err,
+           "COPY (SELECT 's1' AS eventID, 'INSERT' AS eventName, '{\"ApproximateCreationDateTime\":1719039879869599,\"ApproximateCreationDateTimePrecision\":\"MICROSECOND\","
+           "\"Keys\":{\"pk\":{\"S\":\"t\"}},\"NewImage\":{\"pk\":{\"S\":\"t\"}}}' AS dynamodb, 'T' AS tableName, 'application/json' AS recordFormat, 'aws:dynamodb' AS eventSource) "
+           "TO '%s/in/text.parquet' (FORMAT parquet)",
+           l->folder),
+       &err);
+    ok(trib_execf(conn, &err, "COPY (SELECT 1 AS a, 'b' AS b) TO '%s/in/other.parquet' (FORMAT parquet)", l->folder),
+       &err);
+    trib_conn_close(conn);
+    struct trib_buf cut;
+    trib_buf_init(&cut, 16 << 20);
+    ok(trib_store_get(l->source, "shop-1-2026-01-01-00-00-00-x.parquet", 0, 4000, &cut, &err), &err);
+    put_bytes(l, "cut.parquet", cut.p, cut.n);
+    trib_buf_free(&cut);
+    struct trib_step s = drained(l, &o);
+    assert_int_equal(s.rows_out, 5000);
+    answers(
+        l, BRONZE,
+        "SELECT string_agg(concat_ws(' ', _event_id, op, _sequence[15:], record.pk, coalesce(record.n, -1), record.b, _origin, _ingest_file), '\n' ORDER BY _sequence) FROM t "
+        "WHERE _event_id IN ('u1', 'u2', 's1')",
+        "u1 INSERT 0000000000000000000000001719039879869591 k1 7 hello kinesis shop-1-2026-01-01-00-00-00-x.parquet\n"
+        "u2 REMOVE 0000000000000000000000001719039879869592 k2 -1 kinesis shop-1-2026-01-01-00-00-00-x.parquet\n"
+        "s1 INSERT 0000000000000000000000001719039879869599 t -1 kinesis text.parquet");
+    answers(l, QUARANTINE, "SELECT string_agg(_ingest_file || ' ' || _offset, '; ' ORDER BY _ingest_file) FROM t",
+            "cut.parquet 0; other.parquet 0; shop-1-2026-01-01-00-00-00-x.parquet 3");
+    answers(l, QUARANTINE, "SELECT _reason LIKE '%cut off%' FROM t WHERE _ingest_file = 'cut.parquet'", "true");
+    assert_int_equal(drained(l, &o).files_in, 0);
+}
+
 /* ---- bad input ---------------------------------------------------------------------------------------------------- */
 
 static void bad_records(void **state)
@@ -935,6 +983,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(kinesis, setup, teardown),
         cmocka_unit_test_setup_teardown(exports, setup, teardown),
         cmocka_unit_test_setup_teardown(plain_items, setup, teardown),
+        cmocka_unit_test_setup_teardown(firehose_parquet, setup, teardown),
         cmocka_unit_test_setup_teardown(bad_records, setup, teardown),
         cmocka_unit_test_setup_teardown(bad_files, setup, teardown),
         cmocka_unit_test_setup_teardown(cut_pages, setup, teardown),

@@ -37,7 +37,7 @@ static void stepped(void *ctx, const char *stage, const char *table, const char 
                               .done = step->rows_out,
                               .total = -1,
                               .unit = "rows",
-                              .rows = step->rows_out,
+                              .rows = -1, /* the unit is rows already */
                               .bytes = step->bytes_in > 0 ? step->bytes_in : -1};
     trib_cli_progress_done(cli, &p);
 }

@@ -1,53 +1,41 @@
 /* JSON scanning primitives (json.h). Pure, no state. */
 #include "dynamodb/json.h"
 
-#include <emmintrin.h>
-
-/* First quote, backslash or control character at or after p; end when there is none. */
-static const char *string_stop(const char *p, const char *end)
+bool trib_json_span_rest(struct trib_json *j, const char *start, struct trib_view *ret_raw, bool *ret_escaped,
+                         unsigned *high)
 {
-    const __m128i quote = _mm_set1_epi8('"'), back = _mm_set1_epi8('\\'), low = _mm_set1_epi8(0x1F);
-    while (end - p >= 16) {
-        __m128i x = _mm_loadu_si128((const __m128i *)(const void *)p);
-        __m128i ctl = _mm_cmpeq_epi8(_mm_min_epu8(x, low), x);
-        int mask =
-            _mm_movemask_epi8(_mm_or_si128(_mm_or_si128(_mm_cmpeq_epi8(x, quote), _mm_cmpeq_epi8(x, back)), ctl));
-        if (mask != 0) {
-            return p + __builtin_ctz((unsigned)mask);
-        }
-        p += 16;
-    }
-    while (p < end && *p != '"' && *p != '\\' && (unsigned char)*p > 0x1F) {
-        p++;
-    }
-    return p;
-}
-
-bool trib_json_text(struct trib_json *j, struct trib_view *ret_raw, bool *ret_escaped)
-{
-    if (!trib_json_take(j, '"')) {
-        return false;
-    }
-    const char *start = j->p, *p = start;
+    const char *p = j->p;
     bool escaped = false;
-    for (;;) {
-        p = string_stop(p, j->end);
-        if (p >= j->end || (unsigned char)*p <= 0x1F) {
-            return false;
+    while (p < j->end) {
+        if (j->end - p >= 16) {
+            unsigned m = trib_json_stops16(p, high);
+            p += m == 0 ? 16 : __builtin_ctz(m);
+            if (m == 0) {
+                continue;
+            }
+        } else {
+            unsigned b = (unsigned char)*p;
+            *high |= b & 0x80u;
+            if (b > 0x1F && b != '"' && b != '\\') {
+                p++;
+                continue;
+            }
         }
         if (*p == '"') {
+            *ret_raw = (struct trib_view){start, (size_t)(p - start)};
+            *ret_escaped = escaped;
+            j->p = p + 1;
+            return true;
+        }
+        if (*p != '\\' || j->end - p < 2) {
             break;
         }
         escaped = true;
-        if (j->end - p < 2) {
-            return false;
-        }
+        *high |= (unsigned char)p[1] & 0x80u;
         p += 2;
     }
-    *ret_raw = (struct trib_view){start, (size_t)(p - start)};
-    *ret_escaped = escaped;
-    j->p = p + 1;
-    return true;
+    j->p = p;
+    return false;
 }
 
 static int hex4(const char *p)
@@ -289,13 +277,12 @@ bool trib_utf8_valid(struct trib_view v)
     const unsigned char *p = (const unsigned char *)v.p, *end = p + v.n;
     while (p < end) {
         if (end - p >= 16) {
-            __m128i x = _mm_loadu_si128((const __m128i *)(const void *)p);
-            int mask = _mm_movemask_epi8(x);
-            if (mask == 0) {
+            uint64_t w[2];
+            memcpy(w, p, sizeof w);
+            if (((w[0] | w[1]) & UINT64_C(0x8080808080808080)) == 0) {
                 p += 16;
                 continue;
             }
-            p += __builtin_ctz((unsigned)mask);
         }
         unsigned c = *p;
         if (c < 0x80) {
@@ -320,14 +307,35 @@ bool trib_utf8_valid(struct trib_view v)
     return true;
 }
 
-static int sextet(char c)
+#define R16(x) x, x, x, x, x, x, x, x, x, x, x, x, x, x, x, x
+/* Value of a base64 digit, 64 for every other byte. */
+static const unsigned char sextets[256] = {
+    R16(64), R16(64), /* control characters */
+    64,      64,      64,      64,      64,      64,      64,      64, 64, 64, 64, 62, 64, 64, 64, 63, /* + / */
+    52,      53,      54,      55,      56,      57,      58,      59, 60, 61, 64, 64, 64, 64, 64, 64, /* digits */
+    64,      0,       1,       2,       3,       4,       5,       6,  7,  8,  9,  10, 11, 12, 13, 14, /* capitals */
+    15,      16,      17,      18,      19,      20,      21,      22, 23, 24, 25, 64, 64, 64, 64, 64, 64,
+    26,      27,      28,      29,      30,      31,      32,      33, 34, 35, 36, 37, 38, 39, 40, /* small letters */
+    41,      42,      43,      44,      45,      46,      47,      48, 49, 50, 51, 64, 64, 64, 64, 64, R16(64),
+    R16(64), R16(64), R16(64), R16(64), R16(64), R16(64), R16(64),
+};
+
+/* The last four digits, where padding may be. Bytes written, or -1. */
+static ssize_t decode_last(const unsigned char *p, char *to)
 {
-    return c >= 'A' && c <= 'Z'   ? c - 'A'
-           : c >= 'a' && c <= 'z' ? c - 'a' + 26
-           : c >= '0' && c <= '9' ? c - '0' + 52
-           : c == '+'             ? 62
-           : c == '/'             ? 63
-                                  : -1;
+    unsigned pad = p[3] != '=' ? 0 : p[2] == '=' ? 2 : 1;
+    unsigned a = sextets[p[0]], b = sextets[p[1]], c = pad == 2 ? 0 : sextets[p[2]], d = pad > 0 ? 0 : sextets[p[3]];
+    if (((a | b | c | d) & 64) != 0 || (pad == 2 && (b & 15) != 0) || (pad == 1 && (c & 3) != 0)) {
+        return -1;
+    }
+    to[0] = (char)(a << 2 | b >> 4);
+    if (pad < 2) {
+        to[1] = (char)(b << 4 | c >> 2);
+    }
+    if (pad < 1) {
+        to[2] = (char)(c << 6 | d);
+    }
+    return 3 - (ssize_t)pad;
 }
 
 ssize_t trib_base64_decode(struct trib_view v, char *to)
@@ -335,24 +343,22 @@ ssize_t trib_base64_decode(struct trib_view v, char *to)
     if (v.n % 4 != 0) {
         return -1;
     }
+    if (v.n == 0) {
+        return 0;
+    }
+    const unsigned char *p = (const unsigned char *)v.p, *last = p + v.n - 4;
     char *o = to;
-    for (size_t i = 0; i < v.n; i += 4) {
-        int pad = i + 4 == v.n ? (v.p[i + 3] == '=') + (v.p[i + 3] == '=' && v.p[i + 2] == '=') : 0;
-        int a = sextet(v.p[i]), b = sextet(v.p[i + 1]), c = pad == 2 ? 0 : sextet(v.p[i + 2]),
-            d = pad > 0 ? 0 : sextet(v.p[i + 3]);
-        if ((a | b | c | d) < 0 || (pad == 2 && (b & 15) != 0) || (pad == 1 && (c & 3) != 0)) {
+    for (; p < last; p += 4) {
+        unsigned a = sextets[p[0]], b = sextets[p[1]], c = sextets[p[2]], d = sextets[p[3]];
+        if (((a | b | c | d) & 64) != 0) {
             return -1;
         }
-        uint32_t x = (uint32_t)a << 18 | (uint32_t)b << 12 | (uint32_t)c << 6 | (uint32_t)d;
-        *o++ = (char)(x >> 16);
-        if (pad < 2) {
-            *o++ = (char)(x >> 8);
-        }
-        if (pad < 1) {
-            *o++ = (char)x;
-        }
+        *o++ = (char)(a << 2 | b >> 4);
+        *o++ = (char)(b << 4 | c >> 2);
+        *o++ = (char)(c << 6 | d);
     }
-    return o - to;
+    ssize_t n = decode_last(p, o);
+    return n < 0 ? -1 : o - to + n;
 }
 
 void trib_base64_encode(struct trib_view v, char *to)

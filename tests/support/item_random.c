@@ -6,30 +6,130 @@
 #include "dynamodb/json.h"
 
 static const char *const names[] = {
-    "name", "qty", "price", "Name", "a", "A", "a.b", "b", "with space", "with_space", "semi;colon,{x}(y)=z", "q\"uo\\te", "tab\tnl\n", "\x01",
-    "ünïcode😀", "É", "é", "_sequence", "_rescued_data", "S", "N", "M", "a_very_long_attribute_name_of_more_than_forty_bytes", "x",
+    "name",
+    "qty",
+    "price",
+    "Name",
+    "a",
+    "A",
+    "a.b",
+    "b",
+    "with space",
+    "with_space",
+    "semi;colon,{x}(y)=z",
+    "q\"uo\\te",
+    "tab\tnl\n",
+    "\x01",
+    "ünïcode😀",
+    "É",
+    "é",
+    "_sequence",
+    "_rescued_data",
+    "S",
+    "N",
+    "M",
+    "a_very_long_attribute_name_of_more_than_forty_bytes",
+    "x",
 };
 enum { N_NAMES = sizeof names / sizeof names[0] };
 
 static const char *const texts[] = {
-    "",         "plain",      " lead",   "naïve café", "日本語",     "😀 𝄞",   "quote \" inside", "back\\slash \\u0041 \\n", "tab\tnew\nline\r", "\x01\x1f\x7f",
-    "{\"S\":\"x\"}", "null",  "NaN",     "2024-02-30", "2024-02-29", "1e5",    "0123456789ab",    "0123456789abc",           "true",
-    "2024-05-01T10:00:00Z", "2024-05-01T10:00:00.250Z", "12.50", "007", "-5", "9223372036854775808",
-    "a text of forty bytes and a few more of them: é", "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx",
+    "",
+    "plain",
+    " lead",
+    "naïve café",
+    "日本語",
+    "😀 𝄞",
+    "quote \" inside",
+    "back\\slash \\u0041 \\n",
+    "tab\tnew\nline\r",
+    "\x01\x1f\x7f",
+    "{\"S\":\"x\"}",
+    "null",
+    "NaN",
+    "2024-02-30",
+    "2024-02-29",
+    "1e5",
+    "0123456789ab",
+    "0123456789abc",
+    "true",
+    "2024-05-01T10:00:00Z",
+    "2024-05-01T10:00:00.250Z",
+    "12.50",
+    "007",
+    "-5",
+    "9223372036854775808",
+    "a text of forty bytes and a few more of them: é",
+    "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx",
 };
 enum { N_TEXTS = sizeof texts / sizeof texts[0] };
 
 static const char *const numbers[] = {
-    "0", "-0", "1", "1.0", "-1", "42", "007", "+5", "9223372036854775807", "-9223372036854775808", "9223372036854775808",
-    "99999999999999999999999999999999999999", "-12345678901234567890123456789012345678", "0.1", "3.14", "1E+125", "1E-130",
-    "-9.9999999999999999999999999999999999999E+125", "1.23456789012345678901234567890123456789E-10", "0.30000000000000004",
-    "9007199254740993", "123456789.123456789", "1E2", "100", "1e0", ".5", "5.", "12345678901234567890.123456789012345678",
-    "99999999999999999999.999999999999999999", "0.000000000000000001", "0.0000000000000000001", "999999999999999999", "-00.10",
-    "1714000000", "1714000000.5", "16777217", "0.1e1",
+    "0",
+    "-0",
+    "1",
+    "1.0",
+    "-1",
+    "42",
+    "007",
+    "+5",
+    "9223372036854775807",
+    "-9223372036854775808",
+    "9223372036854775808",
+    "99999999999999999999999999999999999999",
+    "-12345678901234567890123456789012345678",
+    "0.1",
+    "3.14",
+    "1E+125",
+    "1E-130",
+    "-9.9999999999999999999999999999999999999E+125",
+    "1.23456789012345678901234567890123456789E-10",
+    "0.30000000000000004",
+    "9007199254740993",
+    "123456789.123456789",
+    "1E2",
+    "100",
+    "1e0",
+    ".5",
+    "5.",
+    "12345678901234567890.123456789012345678",
+    "99999999999999999999.999999999999999999",
+    "0.000000000000000001",
+    "0.0000000000000000001",
+    "999999999999999999",
+    "-00.10",
+    "1714000000",
+    "1714000000.5",
+    "16777217",
+    "0.1e1",
 };
 enum { N_NUMBERS = sizeof numbers / sizeof numbers[0] };
 
-enum kind { S, INT, DEC, NUM, B, BOOL, NUL, M, L_S, L_N, L_M, L_L, L_MIXED, SS, NS, NSI, BS, EMPTY_M, EMPTY_L, L_BOOL, L_B, L_SS, N_KINDS };
+enum kind {
+    S,
+    INT,
+    DEC,
+    NUM,
+    B,
+    BOOL,
+    NUL,
+    M,
+    L_S,
+    L_N,
+    L_M,
+    L_L,
+    L_MIXED,
+    SS,
+    NS,
+    NSI,
+    BS,
+    EMPTY_M,
+    EMPTY_L,
+    L_BOOL,
+    L_B,
+    L_SS,
+    N_KINDS
+};
 
 void test_items_init(struct test_items *t, uint64_t seed)
 {
@@ -70,8 +170,8 @@ static void put_text(struct test_items *t, struct trib_view v, struct trib_buf *
         if (c < 0x80 && (c < 0x20 || c == '"' || c == '\\' || chance(t, 30))) {
             trib_buf_addf(to, chance(t, 50) ? "\\u%04x" : "\\u%04X", c);
         } else if (c == 0xF0 && v.n - i >= 4 && chance(t, 50)) {
-            unsigned cp = (c & 7u) << 18 | ((unsigned char)v.p[i + 1] & 63u) << 12 | ((unsigned char)v.p[i + 2] & 63u) << 6 |
-                          ((unsigned char)v.p[i + 3] & 63u);
+            unsigned cp = (c & 7u) << 18 | ((unsigned char)v.p[i + 1] & 63u) << 12 |
+                          ((unsigned char)v.p[i + 2] & 63u) << 6 | ((unsigned char)v.p[i + 3] & 63u);
             trib_buf_addf(to, "\\u%04x\\u%04x", 0xD800 + ((cp - 0x10000) >> 10), 0xDC00 + ((cp - 0x10000) & 0x3FF));
             i += 3;
         } else {
@@ -165,7 +265,14 @@ static void put_list(struct test_items *t, enum kind k, uint64_t path, unsigned 
     for (size_t i = 0, n = below(t, 5); i < n; i++) {
         trib_buf_adds(to, i > 0 ? "," : "");
         blank(t, to);
-        enum kind e = k == L_S ? S : k == L_N ? INT : k == L_M ? M : k == L_BOOL ? BOOL : k == L_B ? B : k == L_SS ? SS : k == L_L ? L_N : (enum kind)below(t, N_KINDS);
+        enum kind e = k == L_S      ? S
+                      : k == L_N    ? INT
+                      : k == L_M    ? M
+                      : k == L_BOOL ? BOOL
+                      : k == L_B    ? B
+                      : k == L_SS   ? SS
+                      : k == L_L    ? L_N
+                                    : (enum kind)below(t, N_KINDS);
         e = chance(t, 6) ? NUL : chance(t, t->strange / 4) ? (enum kind)below(t, N_KINDS) : e;
         put_value(t, e, path * 131 + 77, depth, to);
         blank(t, to);
@@ -191,7 +298,11 @@ static void put_set(struct test_items *t, enum kind k, struct trib_buf *to)
             trib_base64_encode((struct trib_view){once, 4}, again);
             (void)snprintf(text, sizeof text, "%.*s", t->twice ? 8 : 4, t->twice ? again : once);
         } else {
-            (void)snprintf(text, sizeof text, k == NSI || chance(t, 60) ? "%llu" : chance(t, 50) ? "-%llu.5" : "%llu1E+30", (unsigned long long)x);
+            (void)snprintf(text, sizeof text,
+                           k == NSI || chance(t, 60) ? "%llu"
+                           : chance(t, 50)           ? "-%llu.5"
+                                                     : "%llu1E+30",
+                           (unsigned long long)x);
         }
         put_text(t, trib_view_of(text), to);
     }
@@ -200,7 +311,8 @@ static void put_set(struct test_items *t, enum kind k, struct trib_buf *to)
 
 static void put_value(struct test_items *t, enum kind k, uint64_t path, unsigned depth, struct trib_buf *to)
 {
-    static const char *const types[N_KINDS] = {"S", "N", "N", "N", "B", "BOOL", "NULL", "M", "L", "L", "L", "L", "L", "SS", "NS", "NS", "BS", "M", "L", "L", "L", "L"};
+    static const char *const types[N_KINDS] = {"S", "N", "N",  "N",  "B",  "BOOL", "NULL", "M", "L", "L", "L",
+                                               "L", "L", "SS", "NS", "NS", "BS",   "M",    "L", "L", "L", "L"};
     if (depth == 0 && (k == M || (k >= L_S && k <= L_MIXED))) {
         k = S;
     }

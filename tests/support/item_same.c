@@ -161,7 +161,8 @@ static char *map_differs(const json_t *a, bool twice, const json_t *b)
          it = json_object_iter_next((json_t *)(uintptr_t)a, it)) {
         const char *name = json_object_iter_key(it);
         const json_t *y = json_object_get(b, name);
-        char *why = y == NULL ? trib_asprintf("%s is lost", name) : value_differs(name, json_object_iter_value(it), twice, y);
+        char *why =
+            y == NULL ? trib_asprintf("%s is lost", name) : value_differs(name, json_object_iter_value(it), twice, y);
         if (why != NULL) {
             return why;
         }

@@ -19,7 +19,8 @@ struct trip {
 
 static char *why(const char *what, struct trib_view item, struct trib_view got, struct trib_view rescued)
 {
-    return trib_asprintf("%s\n  was     %.*s\n  is      %.*s\n  rescued %.*s", what, (int)item.n, item.p, (int)got.n, got.p, (int)rescued.n, rescued.p);
+    return trib_asprintf("%s\n  was     %.*s\n  is      %.*s\n  rescued %.*s", what, (int)item.n, item.p, (int)got.n,
+                         got.p, (int)rescued.n, rescued.p);
 }
 
 static const struct trib_field *field_of(const struct trib_type *t, const char *attr)
@@ -34,11 +35,13 @@ static const struct trib_field *field_of(const struct trib_type *t, const char *
 }
 
 /* A reader that lays rescued data over the columns meets no contradiction: a rescued scalar's column is null. */
-static bool overlay_is_clean(const json_t *rescued, const struct trib_type *t, const struct trib_vec *cols, uint64_t row)
+static bool overlay_is_clean(const json_t *rescued, const struct trib_type *t, const struct trib_vec *cols,
+                             uint64_t row)
 {
     const char *name;
     json_t *value;
-    json_object_foreach((json_t *)(uintptr_t)rescued, name, value) {
+    json_object_foreach((json_t *)(uintptr_t)rescued, name, value)
+    {
         const struct trib_field *f = field_of(t, name);
         const char *type = json_object_iter_key(json_object_iter(value));
         if (f == NULL || trib_vec_is_null(&cols[f - t->fields], row)) {
@@ -91,7 +94,8 @@ static char *check_rescued(const struct trip *r, struct trib_view item, uint64_t
     struct trib_view rescued = trib_buf_view(&r->rescued);
     for (size_t i = 0; i < r->chunk.n_cols; i++) {
         if (!nulls_are_deep(&r->chunk.cols[i], row, false)) {
-            return why("a null row holds values, or a list ends behind its elements", item, trib_view_of(r->now.fields[i].name), rescued);
+            return why("a null row holds values, or a list ends behind its elements", item,
+                       trib_view_of(r->now.fields[i].name), rescued);
         }
     }
     if (rescued.n == 0) {
@@ -156,11 +160,14 @@ static char *decode_one(struct trip *r, size_t i)
             return why(err.msg, item, trib_view_of("nothing"), trib_view_of(""));
         }
         static const char empty[] = "{}"; /* the row is written again */
-        int again = trib_decode_item(r->d, TRIB_VIEW_LIT(empty), 0, r->chunk.cols, row, &r->chunk.arena, &r->rescued, &result, &err);
+        int again = trib_decode_item(r->d, TRIB_VIEW_LIT(empty), 0, r->chunk.cols, row, &r->chunk.arena, &r->rescued,
+                                     &result, &err);
         trib_buf_clear(&r->text);
-        again = again != 0 ? again : trib_encode_item(&r->now, r->chunk.cols, row, (struct trib_view){NULL, 0}, &r->text, &err);
-        return again != 0 || strcmp(r->text.p, "{}") != 0 ? why("a row written again keeps what was there", item, trib_buf_view(&r->text), trib_view_of(""))
-                                                          : NULL;
+        again = again != 0 ? again
+                           : trib_encode_item(&r->now, r->chunk.cols, row, (struct trib_view){NULL, 0}, &r->text, &err);
+        return again != 0 || strcmp(r->text.p, "{}") != 0
+                   ? why("a row written again keeps what was there", item, trib_buf_view(&r->text), trib_view_of(""))
+                   : NULL;
     }
     if (digested != 0) {
         return why(other.msg, item, trib_view_of("decoded, but has no digest"), trib_buf_view(&r->rescued));
@@ -231,9 +238,13 @@ static bool meta_same(const struct trib_type *a, const struct trib_type *b)
     return true;
 }
 
-static bool identical(const struct trib_type *a, const struct trib_type *b) { return trib_type_same(a, b) && meta_same(a, b); }
+static bool identical(const struct trib_type *a, const struct trib_type *b)
+{
+    return trib_type_same(a, b) && meta_same(a, b);
+}
 
-static char *evolve(const struct trip *r, const struct trib_type *from, const struct trib_infer *in, struct trib_type *ret)
+static char *evolve(const struct trip *r, const struct trib_type *from, const struct trib_infer *in,
+                    struct trib_type *ret)
 {
     struct trib_evolved e;
     struct trib_err err = {0};
@@ -253,7 +264,8 @@ static char *learn(const struct trip *r, const struct trib_type *from, size_t n,
     char *told = NULL;
     for (size_t i = 0; i < n && told == NULL; i++) { /* in two parts, merged */
         bool broken = from->n_fields > 0 && r->rescued_of[i] == NULL;
-        if (!broken && trib_infer_item(i < n / 2 ? in : half, r->t->items[i], r->t->twice, &err) != 0 && !r->t->may_break) {
+        if (!broken && trib_infer_item(i < n / 2 ? in : half, r->t->items[i], r->t->twice, &err) != 0 &&
+            !r->t->may_break) {
             told = why(err.msg, r->t->items[i], trib_view_of("not inferred"), trib_view_of(""));
         }
     }
@@ -296,9 +308,11 @@ static char *follow(const struct trip *r, struct trib_type *ret)
 static char *compare_rescued(const struct trip *r, char **before)
 {
     for (size_t i = 0; i < r->t->n; i++) {
-        bool same = before[i] == NULL ? r->rescued_of[i] == NULL : r->rescued_of[i] != NULL && strcmp(before[i], r->rescued_of[i]) == 0;
+        bool same = before[i] == NULL ? r->rescued_of[i] == NULL
+                                      : r->rescued_of[i] != NULL && strcmp(before[i], r->rescued_of[i]) == 0;
         if (!same) {
-            return why("not outdated, but another text is rescued", r->t->items[i], trib_view_of(before[i]), trib_view_of(r->rescued_of[i]));
+            return why("not outdated, but another text is rescued", r->t->items[i], trib_view_of(before[i]),
+                       trib_view_of(r->rescued_of[i]));
         }
     }
     return NULL;
@@ -316,7 +330,9 @@ static char *rounds(struct trip *r)
         bool outdated = trib_decoder_outdated(r->d, &next), same = identical(&next, &r->now);
         if (same || round == MAX_ROUNDS) {
             trib_type_free(&next);
-            return outdated ? trib_strdup("outdated under its own schema") : same ? NULL : trib_strdup("the schema does not settle");
+            return outdated ? trib_strdup("outdated under its own schema")
+                   : same   ? NULL
+                            : trib_strdup("the schema does not settle");
         }
         close_schema(r);
         open_schema(r, &next);

@@ -10,10 +10,10 @@
 struct test_trip {
     const struct trib_view *items;
     size_t n;
-    size_t learn;        /* the first schema is learnt from the first so many of them */
-    bool twice;          /* binary is base64 twice */
+    size_t learn; /* the first schema is learnt from the first so many of them */
+    bool twice;   /* binary is base64 twice */
     bool silver;
-    bool may_break;      /* items need not be valid: then all parts must agree that they are not */
+    bool may_break; /* items need not be valid: then all parts must agree that they are not */
     struct trib_schema_opts o;
 };
 /* NULL, or what went wrong with the texts concerned. [out] free() */

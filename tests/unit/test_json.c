@@ -1,11 +1,12 @@
 /* JSON primitives: known answers, every cut of the input, bad input. Views are exact heap copies, so that a read past the
  * end is found by the sanitizers. */
-#include <cmocka.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
+
+#include <cmocka.h>
 
 #include "dynamodb/json.h"
 

@@ -39,7 +39,7 @@ static enum wrote put_raw(struct trib_json *j, struct trib_buf *to, unsigned dep
     return SOMETHING;
 }
 
-/* A string that holds the JSON text of an object or array: the text itself. */
+/* A string that holds the JSON text of an object: the text itself; any other string as it is. */
 static enum wrote put_embedded(struct trib_json *j, struct trib_buf *to)
 {
     struct trib_view raw;
@@ -47,13 +47,22 @@ static enum wrote put_embedded(struct trib_json *j, struct trib_buf *to)
     if (!trib_json_text(j, &raw, &escaped)) {
         return BROKEN;
     }
-    char *text = trib_buf_reserve(to, raw.n);
-    ssize_t n = text == NULL ? -1 : trib_json_unescape(raw, text);
-    if (n < 0) {
+    size_t before = to->n;
+    char *text = trib_buf_reserve(to, raw.n + 2);
+    if (text == NULL) {
         return BROKEN;
     }
-    to->n += (size_t)n;
-    return SOMETHING;
+    ssize_t n = trib_json_unescape(raw, text);
+    struct trib_json inner = {text, text + (n > 0 ? n : 0)};
+    if (n > 0 && trib_json_ws(&inner) && *inner.p == '{' && trib_json_skip(&inner, DEPTH, NULL) &&
+        !trib_json_ws(&inner)) {
+        to->n = before + (size_t)n;
+        return SOMETHING;
+    }
+    trib_buf_addc(to, '"');
+    trib_buf_add(to, raw.p, raw.n);
+    trib_buf_addc(to, '"');
+    return n < 0 ? BROKEN : SOMETHING;
 }
 
 /* An object, its null members left out; NOTHING (and nothing written) when none is left and empty objects mean nothing. */
@@ -146,10 +155,10 @@ static enum wrote put_list(struct trib_json *j, struct trib_buf *to, unsigned de
 /* N as text, whatever the schema made of it. */
 static enum wrote put_number(struct trib_json *j, struct trib_buf *to, unsigned depth)
 {
-    bool text = trib_json_ws(j) && *j->p == '"';
-    trib_buf_adds(to, text ? "" : "\"");
+    bool number = trib_json_ws(j) && (*j->p == '-' || (*j->p >= '0' && *j->p <= '9'));
+    trib_buf_adds(to, number ? "\"" : "");
     enum wrote w = put_raw(j, to, depth);
-    trib_buf_adds(to, text ? "" : "\"");
+    trib_buf_adds(to, number ? "\"" : "");
     return w;
 }
 

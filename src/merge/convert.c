@@ -247,6 +247,11 @@ void trib_convert_free(struct trib_convert *v)
     free(v);
 }
 
+bool trib_convert_is(const struct trib_convert *v, const struct trib_type *from, const struct trib_type *to)
+{
+    return v != NULL && trib_type_same(&v->from, from) && trib_type_same(&v->to, to);
+}
+
 static void member_sql(struct trib_buf *sql, const char *item, const char *name)
 {
     trib_buf_addf(sql, "(%s).", item);

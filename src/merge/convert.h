@@ -19,6 +19,8 @@ TRIB_CHECKED int trib_convert_new(struct trib_conn *c, const char *prefix, const
                                   const struct trib_type *to, const struct trib_schema_opts *o,
                                   struct trib_convert **ret, struct trib_err *err);
 void trib_convert_free(struct trib_convert *v);
+/* true when v converts exactly from and to these; NULL does not. What is kept across steps is asked before each use. */
+bool trib_convert_is(const struct trib_convert *v, const struct trib_type *from, const struct trib_type *to);
 
 /* STRUCT(the fields of `to`…, "_rescued_data" VARCHAR) from a struct expression and its rescued text. keep_rescued: rescued text is
  * known to stay as it is (the target only gained columns). */

@@ -70,10 +70,6 @@ void trib_merge_free(struct trib_merge *m)
     trib_convert_free(m->in);
     trib_convert_free(m->rewrite);
     trib_where_free(m->where);
-    trib_type_free(&m->in_from);
-    trib_type_free(&m->in_to);
-    trib_type_free(&m->rewrite_from);
-    trib_type_free(&m->where_from);
     free(m->app);
     free(m->bronze_path);
     free(m->silver_path);

@@ -19,11 +19,9 @@ struct trib_merge {
     size_t n_reserved;
     unsigned serial; /* makes function names unique: they live as long as the engine */
     char *digest_fn;
-    /* Converters are kept while their schemas stay. */
+    /* Kept while the schemas that they were made for stay: Bronze's items and old Silver rows to new Silver rows, `where`. */
     struct trib_convert *in, *rewrite;
-    struct trib_type in_from, in_to, rewrite_from;
     struct trib_where *where;
-    struct trib_type where_from; /* Bronze item schema the predicate was compiled for */
 };
 
 /* One step's work. */
@@ -78,6 +76,8 @@ struct trib_where;
 TRIB_CHECKED int trib_where_new(struct trib_conn *c, const char *prefix, const char *expr, const struct trib_type *item,
                                 const struct trib_schema_opts *o, struct trib_where **ret, struct trib_err *err);
 void trib_where_free(struct trib_where *w);
+bool trib_where_is(const struct trib_where *w,
+                   const struct trib_type *item); /* compiled for this Bronze item schema; NULL is not */
 /* A boolean expression, never NULL. */
 void trib_where_sql(const struct trib_where *w, const char *item, const char *rescued, struct trib_buf *sql);
 

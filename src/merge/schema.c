@@ -133,9 +133,13 @@ static void assemble(struct merge_run *r)
     }
 }
 
+/* Makes *slot a converter for these schemas, unless it is one. */
 static int converter(struct trib_merge *m, struct trib_convert **slot, const char *what, const struct trib_type *from,
                      const struct trib_type *to, struct trib_err *err)
 {
+    if (trib_convert_is(*slot, from, to)) {
+        return 0;
+    }
     trib_convert_free(*slot);
     *slot = NULL;
     char *prefix = trib_asprintf("trib_%p_%s_%u", (void *)m, what, m->serial++);
@@ -147,18 +151,10 @@ static int converter(struct trib_merge *m, struct trib_convert **slot, const cha
 static int compile(struct merge_run *r, struct trib_err *err)
 {
     struct trib_merge *m = r->m;
-    if (m->in == NULL || !trib_type_same(&m->in_from, r->b_item) || !trib_type_same(&m->in_to, &r->new_item)) {
-        trib_type_free(&m->in_from);
-        trib_type_free(&m->in_to);
-        trib_type_copy(&m->in_from, r->b_item);
-        trib_type_copy(&m->in_to, &r->new_item);
-        TRIB_TRY(converter(m, &m->in, "in", r->b_item, &r->new_item, err));
-    }
-    if (m->o.where != NULL && (m->where == NULL || !trib_type_same(&m->where_from, r->b_item))) {
+    TRIB_TRY(converter(m, &m->in, "in", r->b_item, &r->new_item, err));
+    if (m->o.where != NULL && !trib_where_is(m->where, r->b_item)) {
         trib_where_free(m->where);
         m->where = NULL;
-        trib_type_free(&m->where_from);
-        trib_type_copy(&m->where_from, r->b_item);
         char *prefix = trib_asprintf("trib_%p_w_%u", (void *)m, m->serial++);
         int rc = trib_where_new(m->conn, prefix, m->o.where, r->b_item, &m->o.schema, &m->where, err);
         free(prefix);
@@ -237,7 +233,7 @@ int trib_merge_schema(struct merge_run *r, struct trib_err *err)
     if (rc == 0) {
         assemble(r);
         /* Old rows are written again in touched files, and wherever a column widened. */
-        if (r->s.version >= 0 && (m->rewrite == NULL || r->schema_changed)) {
+        if (r->s.version >= 0) {
             rc = converter(m, &m->rewrite, "re", &r->item, &r->new_item, err);
         }
     }

@@ -272,6 +272,11 @@ void trib_where_free(struct trib_where *w)
     free(w);
 }
 
+bool trib_where_is(const struct trib_where *w, const struct trib_type *item)
+{
+    return w != NULL && trib_convert_is(w->exact, item, &w->exact_type);
+}
+
 static void arguments(const struct trib_where *w, struct trib_view exact, struct trib_view text, bool doubles,
                       struct trib_buf *sql)
 {

@@ -10,8 +10,6 @@
 
 #include <stdlib.h>
 
-enum { SQL_MAX = 64 << 20 };
-
 struct trib_mart {
     const struct trib_env *env;
     struct trib_mart_opts o;
@@ -51,37 +49,6 @@ static char *app_id(const struct trib_mart *m, const struct trib_catalog_table *
 {
     return trib_asprintf("tributary.%s.gold.%s/%s.%s.%s", m->o.pipeline, m->o.subject, m->o.name, input->schema,
                          input->name);
-}
-
-/* The query with every column cast to a type that Delta has. */
-static int typed_query(struct trib_mart *m, const char *sql, struct trib_type *ret_type, struct trib_buf *out,
-                       struct trib_err *err)
-{
-    struct trib_buf probe;
-    trib_buf_init(&probe, SQL_MAX);
-    trib_buf_addf(&probe, "SELECT * FROM (%s) LIMIT 0", sql);
-    struct trib_result *res = NULL;
-    int rc = trib_query(m->conn, probe.p, &res, err);
-    trib_buf_free(&probe);
-    if (rc != 0) {
-        return rc;
-    }
-    trib_type_copy(ret_type, trib_result_type(res));
-    trib_result_free(res);
-    trib_buf_adds(out, "SELECT ");
-    for (size_t i = 0; i < ret_type->n_fields; i++) {
-        const struct trib_field *f = &ret_type->fields[i];
-        trib_buf_addf(out, "%sCAST(c%zu AS ", i > 0 ? ", " : "", i);
-        trib_type_sql(&f->type, out);
-        trib_buf_adds(out, ") AS ");
-        trib_sql_ident(out, f->name);
-    }
-    trib_buf_addf(out, " FROM (%s) q(", sql);
-    for (size_t i = 0; i < ret_type->n_fields; i++) {
-        trib_buf_addf(out, "%sc%zu", i > 0 ? ", " : "", i);
-    }
-    trib_buf_adds(out, ")");
-    return trib_buf_check(out, "statement", err);
 }
 
 static int write_rows(struct trib_mart *m, const char *sql, struct trib_add **ret, size_t *ret_n, int64_t *ret_rows,
@@ -138,13 +105,12 @@ static int refresh(struct trib_mart *m, const struct trib_snapshot *s, const cha
                    size_t n_txns, struct trib_step *ret, struct trib_err *err)
 {
     struct trib_type type = {0};
-    struct trib_buf typed;
+    char *typed = NULL; /* with every column cast to a type that Delta has */
     struct trib_add *adds = NULL;
     size_t n_adds = 0;
-    trib_buf_init(&typed, SQL_MAX);
-    int rc = typed_query(m, sql, &type, &typed, err);
+    int rc = trib_query_type(m->conn, sql, &type, &typed, err);
     if (rc == 0) {
-        rc = write_rows(m, typed.p, &adds, &n_adds, &ret->rows_out, err);
+        rc = write_rows(m, typed, &adds, &n_adds, &ret->rows_out, err);
     }
     if (rc == 0) {
         rc = commit(m, s, &type, txns, n_txns, adds, n_adds, err);
@@ -157,7 +123,7 @@ static int refresh(struct trib_mart *m, const struct trib_snapshot *s, const cha
     }
     free(adds);
     trib_type_free(&type);
-    trib_buf_free(&typed);
+    free(typed);
     if (rc == 0) {
         ret->worked = true;
         ret->version = s->version + 1;

@@ -16,26 +16,6 @@ struct trib_convert {
     struct trib_schema_opts opts; /* hints, keys and reserved are borrowed from the stage's options */
 };
 
-const char *trib_field_attribute(const struct trib_field *f)
-{
-    if (trib_field_meta(f, "dynamodb.type") == NULL) {
-        return NULL;
-    }
-    const char *name = trib_field_meta(f, "dynamodb.name");
-    return name != NULL ? name : f->name;
-}
-
-const struct trib_field *trib_item_find(const struct trib_type *item, const char *attribute)
-{
-    for (size_t i = 0; i < item->n_fields; i++) {
-        const char *a = trib_field_attribute(&item->fields[i]);
-        if (a != NULL && strcmp(a, attribute) == 0) {
-            return &item->fields[i];
-        }
-    }
-    return NULL;
-}
-
 void trib_item_fields(const struct trib_type *table, struct trib_type *ret)
 {
     *ret = trib_type_simple(TRIB_T_STRUCT);

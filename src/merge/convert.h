@@ -29,11 +29,8 @@ void trib_convert_sql(const struct trib_convert *v, const char *item, const char
 /* The exact item as DynamoDB JSON text; NULL where both are NULL. */
 void trib_convert_text_sql(const struct trib_convert *v, const char *item, const char *rescued, struct trib_buf *sql);
 
-/* The attribute that a field comes from (dynamodb.name, else the name); NULL for our own columns. [borrow] */
-const char *trib_field_attribute(const struct trib_field *f);
 /* The fields of a table's schema that come from attributes, as an item struct. [out] trib_type_free */
 void trib_item_fields(const struct trib_type *table, struct trib_type *ret);
-const struct trib_field *trib_item_find(const struct trib_type *item, const char *attribute);
 
 /* Registers digest(text VARCHAR) → VARCHAR: 32 hex digits of trib_item_digest; NULL for NULL. Once per engine. */
 TRIB_CHECKED int trib_register_digest(struct trib_conn *c, const char *name, struct trib_err *err);

@@ -98,16 +98,21 @@ static void keys_alone(struct merge_run *r, struct trib_buf *sql)
     trib_buf_adds(sql, ", m_del AS _deleted_sequence, m_seq AS _sequence FROM outcome WHERE src = 'k'");
 }
 
-/* Touched files: their index in the snapshot. [out] */
+/* Touched files [out], and table `moved`: which place (i) among them each (sf) has. All files where a column widened. */
 static int touched(struct merge_run *r, struct trib_add **ret, size_t *ret_n, struct trib_err *err)
 {
+    struct trib_conn *c = r->m->conn;
+    struct trib_result *res = NULL;
+    char *all = trib_asprintf("SELECT range AS sf FROM range(%zu)", r->s.n_adds);
+    int rc = trib_execf(
+        c, err, "CREATE OR REPLACE TEMP TABLE moved AS SELECT sf, row_number() OVER (ORDER BY sf) - 1 AS i FROM (%s)",
+        r->widened ? all : "SELECT DISTINCT sf FROM outcome WHERE sf IS NOT NULL");
+    free(all);
+    if (rc == 0) {
+        rc = trib_query(c, "SELECT sf FROM moved ORDER BY i", &res, err);
+    }
     *ret = trib_calloc(r->s.n_adds, sizeof **ret);
     *ret_n = 0;
-    struct trib_result *res = NULL;
-    int rc = trib_query(r->m->conn,
-                        r->widened ? "SELECT range AS sf FROM range(0, (SELECT count FROM all_files))"
-                                   : "SELECT DISTINCT sf FROM outcome WHERE sf IS NOT NULL ORDER BY sf",
-                        &res, err);
     const struct trib_chunk *chunk;
     while (rc == 0 && (rc = trib_result_next(res, &chunk, err)) == 0 && chunk->rows > 0) {
         for (size_t i = 0; i < chunk->rows; i++) {
@@ -150,31 +155,6 @@ static int part_rows(struct merge_run *r, const struct trib_add *files, size_t n
     }
     trib_buf_adds(sql, ")");
     return trib_buf_check(sql, "statement", err);
-}
-
-static int mapping(struct merge_run *r, const struct trib_add *files, size_t n, struct trib_err *err)
-{
-    struct trib_buf sql;
-    trib_buf_init(&sql, TRIB_SQL_MAX);
-    trib_buf_adds(
-        &sql,
-        "CREATE OR REPLACE TEMP TABLE moved (sf BIGINT, i BIGINT); "
-        /* Parts of whole Bronze files with about a million winners each: what is hashed stays bounded. */
-        "CREATE OR REPLACE TEMP TABLE winner_parts AS SELECT f, (sum(n) OVER (ORDER BY f) - 1)::BIGINT // 1000000 AS part FROM "
-        "(SELECT f, count(*) AS n FROM outcome WHERE src = 'b' GROUP BY f);");
-    for (size_t i = 0; i < n; i++) {
-        size_t at = 0;
-        while (strcmp(r->s.adds[at].path, files[i].path) != 0) {
-            at++;
-        }
-        trib_buf_addf(&sql, "%s(%zu, %zu)", i == 0 ? "INSERT INTO moved VALUES " : ", ", at, i);
-    }
-    int rc = trib_buf_check(&sql, "statement", err);
-    if (rc == 0) {
-        rc = trib_exec(r->m->conn, sql.p, err);
-    }
-    trib_buf_free(&sql);
-    return rc;
 }
 
 struct files {
@@ -221,7 +201,12 @@ static int write_files(struct merge_run *r, const struct trib_add *old, size_t n
                        struct trib_err *err)
 {
     int64_t last = 0;
-    TRIB_TRY(mapping(r, old, n_old, err));
+    /* Parts of whole Bronze files with about a million winners each: what is hashed stays bounded. */
+    TRIB_TRY(trib_exec(
+        r->m->conn,
+        "CREATE OR REPLACE TEMP TABLE winner_parts AS SELECT f, (sum(n) OVER (ORDER BY f) - 1)::BIGINT // 1000000 AS part "
+        "FROM (SELECT f, count(*) AS n FROM outcome WHERE src = 'b' GROUP BY f)",
+        err));
     TRIB_TRY(trib_query_i64(r->m->conn, "SELECT max(part) FROM winner_parts", 0, &last, err));
     for (int64_t part = 0; part <= last; part++) {
         TRIB_TRY(trib_execf(r->m->conn, err,
@@ -308,11 +293,7 @@ int trib_merge_write(struct merge_run *r, bool changed, struct trib_step *ret, s
     struct files new = {0};
     int rc = 0;
     if (changed || r->widened) {
-        rc = trib_execf(m->conn, err, "CREATE OR REPLACE TEMP TABLE all_files AS SELECT %zu::BIGINT AS count",
-                        r->s.n_adds);
-        if (rc == 0) {
-            rc = trib_query_i64(m->conn, "SELECT count(*) FROM outcome", 0, &r->rows, err);
-        }
+        rc = trib_query_i64(m->conn, "SELECT count(*) FROM outcome", 0, &r->rows, err);
         if (rc == 0) {
             rc = touched(r, &old, &n_old, err);
         }

@@ -798,20 +798,9 @@ void trib_decoder_infer(const struct trib_decoder *d, struct trib_infer *to)
     trib_infer_merge(to, d->surprises);
 }
 
-static const struct trib_field *field_of(const struct trib_type *t, const char *attr)
-{
-    for (size_t i = 0; i < t->n_fields; i++) {
-        if (trib_field_meta(&t->fields[i], "dynamodb.type") != NULL &&
-            strcmp(trib_field_attr_name(&t->fields[i]), attr) == 0) {
-            return &t->fields[i];
-        }
-    }
-    return NULL;
-}
-
 static bool differs(const struct trib_type *now, const struct trib_type *next, const char *attr)
 {
-    const struct trib_field *a = field_of(now, attr), *b = field_of(next, attr);
+    const struct trib_field *a = trib_item_find(now, attr), *b = trib_item_find(next, attr);
     if (a == NULL || b == NULL) {
         return a != b;
     }

@@ -25,13 +25,17 @@ const char *trib_field_attr_name(const struct trib_field *f)
     return n != NULL ? n : f->name;
 }
 
-static bool is_attribute(const struct trib_field *f) { return trib_field_meta(f, "dynamodb.type") != NULL; }
-
-static struct trib_field *find_attr(const struct trib_type *t, const char *attr)
+const char *trib_field_attribute(const struct trib_field *f)
 {
-    for (size_t i = 0; i < t->n_fields; i++) {
-        if (is_attribute(&t->fields[i]) && strcmp(trib_field_attr_name(&t->fields[i]), attr) == 0) {
-            return &t->fields[i];
+    return trib_field_meta(f, "dynamodb.type") == NULL ? NULL : trib_field_attr_name(f);
+}
+
+struct trib_field *trib_item_find(const struct trib_type *item, const char *attribute)
+{
+    for (size_t i = 0; i < item->n_fields; i++) {
+        const char *a = trib_field_attribute(&item->fields[i]);
+        if (a != NULL && strcmp(a, attribute) == 0) {
+            return &item->fields[i];
         }
     }
     return NULL;
@@ -325,7 +329,7 @@ static void grow_struct(struct grow *g, struct trib_type *t, const struct trib_i
     for (size_t i = 0; i < in->n_members; i++) {
         const struct trib_inode *m = in->members[i];
         char *below = path[0] == '\0' ? trib_strdup(m->name) : trib_asprintf("%s.%s", path, m->name);
-        struct trib_field *f = find_attr(t, m->name);
+        struct trib_field *f = trib_item_find(t, m->name);
         if (f == NULL) {
             new_field(g, t, m, below, top);
         } else if (trib_field_attr(f) == TRIB_A_L) {
@@ -341,7 +345,7 @@ static void grow_struct(struct grow *g, struct trib_type *t, const struct trib_i
 static void add_keys(struct grow *g, struct trib_type *t, const struct trib_infer *in)
 {
     for (size_t k = 0; k < g->o->n_keys; k++) {
-        if (find_attr(t, g->o->keys[k]) != NULL) {
+        if (trib_item_find(t, g->o->keys[k]) != NULL) {
             continue;
         }
         const struct trib_inode *m = NULL;
@@ -416,7 +420,7 @@ static void adopt_struct(struct grow *g, struct trib_type *t, const struct trib_
 {
     for (size_t i = 0; i < from->n_fields; i++) {
         const struct trib_field *b = &from->fields[i];
-        struct trib_field *f = find_attr(t, trib_field_attr_name(b));
+        struct trib_field *f = trib_item_find(t, trib_field_attr_name(b));
         if (f != NULL) {
             struct trib_type *mine = &f->type;
             const struct trib_type *theirs = &b->type;
@@ -456,8 +460,8 @@ int trib_schema_adopt(const struct trib_type *current, const struct trib_type *b
     struct grow g = {.o = o, .ret = &out, .silver = true, .may_add = true};
     g.leaves = current->n_fields == 0 ? 0 : trib_type_leaves(current);
     for (size_t k = 0; k < o->n_keys; k++) { /* keys first, so that no limit leaves them out */
-        const struct trib_field *key = find_attr(bronze, o->keys[k]);
-        if (key != NULL && find_attr(&out.type, o->keys[k]) == NULL) {
+        const struct trib_field *key = trib_item_find(bronze, o->keys[k]);
+        if (key != NULL && trib_item_find(&out.type, o->keys[k]) == NULL) {
             struct trib_field copy;
             trib_field_copy(&copy, key);
             free(copy.name);
@@ -478,7 +482,7 @@ static int declare_hints(struct grow *g, struct trib_type *t, struct trib_err *e
 {
     for (size_t i = 0; i < g->o->n_hints; i++) {
         const struct trib_hint *h = &g->o->hints[i];
-        if (strchr(h->path, '.') != NULL || find_attr(t, h->path) != NULL) {
+        if (strchr(h->path, '.') != NULL || trib_item_find(t, h->path) != NULL) {
             continue;
         }
         struct trib_field f = {0};

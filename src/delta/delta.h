@@ -159,6 +159,31 @@ TRIB_CHECKED int trib_delta_add_file(const struct trib_delta *t, const struct tr
 /* Deletes files that were added for a commit that did not happen. */
 void trib_delta_abandon(const struct trib_delta *t, const struct trib_add *adds, size_t n);
 
+/*
+ * The data files of one commit while they are made; begins zeroed. On failure those that were moved before stay in it: every
+ * path ends with trib_delta_files_end.
+ */
+struct trib_delta_files {
+    struct trib_add *adds;
+    size_t n, cap;
+    int64_t rows;
+};
+/* Moves written files into the table, those without rows left out. The caller still drops `written`. */
+TRIB_CHECKED int trib_delta_files_move(const struct trib_delta *t, struct trib_parquet_file *written, size_t n,
+                                       const struct trib_kv *partition, size_t n_partition, struct trib_delta_files *io,
+                                       struct trib_err *err);
+/* One file of what fill gives, none when it gives no rows (trib_parquet_write). */
+TRIB_CHECKED int trib_delta_files_write(const struct trib_delta *t, const struct trib_type *row, trib_fill_fn fill,
+                                        void *ctx, const struct trib_parquet_opts *o, const struct trib_kv *partition,
+                                        size_t n_partition, struct trib_delta_files *io, struct trib_err *err);
+/* The rows of a SELECT, for a table without partitions (trib_parquet_write_query). */
+TRIB_CHECKED int trib_delta_files_query(const struct trib_delta *t, const char *select,
+                                        const struct trib_parquet_opts *o, struct trib_delta_files *io,
+                                        struct trib_err *err);
+/* After the commit, or instead of it: rc and err say how it went. Files are deleted only where it surely did not happen; an
+ * ambiguous failure, and one without err, may have made them the table's. Frees the set. */
+void trib_delta_files_end(const struct trib_delta *t, struct trib_delta_files *io, int rc, const struct trib_err *err);
+
 /* SQL that reads the snapshot (or some of its files) as rows of its schema, partition columns included; see trib_parquet_select. */
 TRIB_CHECKED int trib_delta_select(const struct trib_delta *t, const struct trib_snapshot *s,
                                    const struct trib_add *adds, size_t n, bool with_position, struct trib_buf *sql,

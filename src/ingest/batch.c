@@ -293,14 +293,10 @@ int trib_batch_decode(const struct trib_batch_opts *b, struct trib_batch *ret, s
     return rc;
 }
 
-void trib_batch_free(const struct trib_env *env, struct trib_batch *b)
+void trib_batch_free(struct trib_batch *b)
 {
     for (size_t i = 0; i < b->n_parquet; i++) {
-        struct trib_err ignored;
-        if (b->parquet[i].path != NULL) {
-            (void)env->fs->unlink(env->fs->ctx, b->parquet[i].path, &ignored); /* moved into the table, or not wanted */
-        }
-        trib_parquet_file_free(&b->parquet[i]);
+        trib_parquet_file_drop(&b->parquet[i]); /* moved into the table, or not wanted */
     }
     free(b->parquet);
     for (size_t i = 0; i < b->n_spools; i++) {

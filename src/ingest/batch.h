@@ -45,6 +45,6 @@ struct trib_batch_opts {
  */
 TRIB_CHECKED int trib_batch_decode(const struct trib_batch_opts *b, struct trib_batch *ret, size_t *ret_culprit,
                                    struct trib_err *err);
-void trib_batch_free(const struct trib_env *env, struct trib_batch *b); /* removes scratch files that were not moved */
+void trib_batch_free(struct trib_batch *b); /* removes scratch files that were not moved */
 
 #endif

@@ -501,11 +501,7 @@ static int fill(void *ctx, struct trib_chunk *chunk, struct trib_err *err)
 void trib_group_clear(struct trib_group *g)
 {
     for (size_t i = 0; i < g->n_parquet; i++) {
-        if (g->parquet[i].path != NULL) {
-            struct trib_err ignored;
-            (void)g->b->env->fs->unlink(g->b->env->fs->ctx, g->parquet[i].path, &ignored);
-        }
-        trib_parquet_file_free(&g->parquet[i]);
+        trib_parquet_file_drop(&g->parquet[i]);
     }
     free(g->parquet);
     trib_spool_free(g->spool);

@@ -135,8 +135,7 @@ static int commit_side_tables(struct trib_ingest *in, const struct trib_source_b
 /* ---- the commit --------------------------------------------------------------------------------------------------- */
 
 struct pending {
-    struct trib_add *adds;
-    size_t n;
+    struct trib_delta_files files;
     struct trib_type schema;
     struct trib_properties properties;
     const char *kind;
@@ -158,20 +157,11 @@ static int prepare(struct trib_ingest *in, struct trib_batch *b, const char *kin
     char date[11];
     trib_utc_date(now_us, date);
     const struct trib_kv partition = {(char *)"ingest_date", date};
-    p->adds = trib_calloc(b->n_parquet + 1, sizeof *p->adds);
-    for (size_t i = 0; i < b->n_parquet; i++) {
-        TRIB_TRY(trib_delta_add_file(&in->delta, &b->parquet[i], &partition, 1, &p->adds[p->n], err));
-        p->n++;
-    }
-    return 0;
+    return trib_delta_files_move(&in->delta, b->parquet, b->n_parquet, &partition, 1, &p->files, err);
 }
 
 static void pending_free(struct pending *p)
 {
-    for (size_t i = 0; i < p->n; i++) {
-        trib_add_free(&p->adds[i]);
-    }
-    free(p->adds);
     trib_type_free(&p->schema);
     trib_properties_free(&p->properties);
 }
@@ -184,10 +174,10 @@ static int commit_once(struct trib_ingest *in, const struct trib_source_batch *s
     TRIB_CLEANUP(trib_cleanup_free) char *rows = trib_asprintf("%" PRId64, b->rows);
     TRIB_CLEANUP(trib_cleanup_free) char *bad = trib_asprintf("%" PRId64, b->bad);
     TRIB_CLEANUP(trib_cleanup_free) char *files = trib_asprintf("%zu", source->n);
-    TRIB_CLEANUP(trib_cleanup_free) char *added = trib_asprintf("%zu", p->n);
+    TRIB_CLEANUP(trib_cleanup_free) char *added = trib_asprintf("%zu", p->files.n);
     int64_t size = 0;
-    for (size_t i = 0; i < p->n; i++) {
-        size += p->adds[i].size;
+    for (size_t i = 0; i < p->files.n; i++) {
+        size += p->files.adds[i].size;
     }
     TRIB_CLEANUP(trib_cleanup_free) char *bytes = trib_asprintf("%" PRId64, size);
     const struct trib_txn txn = {.app_id = app, .version = s->version + 1, .last_updated_ms = -1};
@@ -218,8 +208,8 @@ static int commit_once(struct trib_ingest *in, const struct trib_source_batch *s
         .properties = p->properties.kv,
         .n_properties = p->properties.n,
         .protocol = s->version < 0 ? &protocol : NULL,
-        .adds = p->adds,
-        .n_adds = p->n,
+        .adds = p->files.adds,
+        .n_adds = p->files.n,
     };
     return trib_delta_commit(&in->delta, s, &c, err);
 }
@@ -288,9 +278,7 @@ static int commit_bronze(struct trib_ingest *in, const struct trib_source_batch 
             rc = 0;
         }
     }
-    if (rc != 0 && !own.ambiguous) {
-        trib_delta_abandon(&in->delta, p.adds, p.n);
-    }
+    trib_delta_files_end(&in->delta, &p.files, rc, &own);
     pending_free(&p);
     if (rc != 0) {
         *err = own;
@@ -383,7 +371,7 @@ static int attempt(struct trib_ingest *in, int64_t now_us, struct trib_step *ret
         rc = 0;
     } else if (rc == 0) {
         rc = commit_batch(in, &source, &b, now_us, ret, err);
-        trib_batch_free(in->env, &b);
+        trib_batch_free(&b);
     }
     if (rc != 0 || *ret_again) {
         trib_discover_restart(in->discover);

@@ -16,7 +16,6 @@ struct trib_mart {
     struct trib_conn *conn;
     char *path;
     struct trib_delta gold;
-    unsigned serial;
 };
 
 int trib_mart_new(const struct trib_env *env, const struct trib_mart_opts *o, struct trib_mart **ret,
@@ -51,31 +50,8 @@ static char *app_id(const struct trib_mart *m, const struct trib_catalog_table *
                          input->name);
 }
 
-static int write_rows(struct trib_mart *m, const char *sql, struct trib_add **ret, size_t *ret_n, int64_t *ret_rows,
-                      struct trib_err *err)
-{
-    struct trib_parquet_file *files = NULL;
-    size_t n = 0;
-    char *prefix = trib_asprintf("%s/gold-%p-%u", m->env->scratch, (void *)m, m->serial++);
-    struct trib_parquet_opts o = {0};
-    int rc = trib_parquet_write_query(m->conn, sql, prefix, &o, &files, &n, err);
-    free(prefix);
-    *ret = trib_calloc(n, sizeof **ret);
-    *ret_n = 0;
-    for (size_t i = 0; i < n; i++) {
-        if (rc == 0 && files[i].path != NULL && files[i].rows > 0) {
-            *ret_rows += files[i].rows;
-            rc = trib_delta_add_file(&m->gold, &files[i], NULL, 0, &(*ret)[*ret_n], err);
-            *ret_n += rc == 0;
-        }
-        trib_parquet_file_free(&files[i]);
-    }
-    free(files);
-    return rc;
-}
-
 static int commit(struct trib_mart *m, const struct trib_snapshot *s, const struct trib_type *type,
-                  const struct trib_txn *txns, size_t n_txns, const struct trib_add *adds, size_t n_adds,
+                  const struct trib_txn *txns, size_t n_txns, const struct trib_delta_files *files,
                   struct trib_err *err)
 {
     struct trib_kv property = {(char *)(uintptr_t) "tributary.pipeline", (char *)(uintptr_t)m->o.pipeline};
@@ -93,8 +69,8 @@ static int commit(struct trib_mart *m, const struct trib_snapshot *s, const stru
                             .properties = fresh ? &property : s->properties,
                             .n_properties = fresh ? 1 : s->n_properties,
                             .protocol = fresh ? &protocol : NULL,
-                            .adds = adds,
-                            .n_adds = n_adds,
+                            .adds = files->adds,
+                            .n_adds = files->n,
                             .removes = s->adds,
                             .n_removes = s->n_adds,
                             .data_change = true};
@@ -106,26 +82,22 @@ static int refresh(struct trib_mart *m, const struct trib_snapshot *s, const cha
 {
     struct trib_type type = {0};
     char *typed = NULL; /* with every column cast to a type that Delta has */
-    struct trib_add *adds = NULL;
-    size_t n_adds = 0;
+    struct trib_delta_files files = {0};
+    const struct trib_parquet_opts o = {0};
     int rc = trib_query_type(m->conn, sql, &type, &typed, err);
     if (rc == 0) {
-        rc = write_rows(m, typed, &adds, &n_adds, &ret->rows_out, err);
+        rc = trib_delta_files_query(&m->gold, typed, &o, &files, err);
     }
     if (rc == 0) {
-        rc = commit(m, s, &type, txns, n_txns, adds, n_adds, err);
+        rc = commit(m, s, &type, txns, n_txns, &files, err);
     }
-    if (rc != 0 && (err == NULL || !err->ambiguous)) {
-        trib_delta_abandon(&m->gold, adds, n_adds);
-    }
-    for (size_t i = 0; i < n_adds; i++) {
-        trib_add_free(&adds[i]);
-    }
-    free(adds);
+    int64_t rows = files.rows;
+    trib_delta_files_end(&m->gold, &files, rc, err);
     trib_type_free(&type);
     free(typed);
     if (rc == 0) {
         ret->worked = true;
+        ret->rows_out = rows;
         ret->version = s->version + 1;
     }
     return rc;

@@ -157,47 +157,29 @@ static int part_rows(struct merge_run *r, const struct trib_add *files, size_t n
     return trib_buf_check(sql, "statement", err);
 }
 
-struct files {
-    struct trib_add *adds;
-    size_t n, cap;
-};
-
-static int write_part(struct merge_run *r, const struct trib_add *old, size_t n_old, bool first, struct files *ret,
-                      struct trib_err *err)
+static int write_part(struct merge_run *r, const struct trib_add *old, size_t n_old, bool first,
+                      struct trib_delta_files *ret, struct trib_err *err)
 {
     struct trib_merge *m = r->m;
     struct trib_buf sql;
     trib_buf_init(&sql, TRIB_SQL_MAX);
-    struct trib_parquet_file *written = NULL;
-    size_t n_written = 0;
     int rc = part_rows(r, old, n_old, first, &sql, err);
     if (rc == 0) {
-        char *prefix = trib_asprintf("%s/silver-%p-%u", m->env->scratch, (void *)m, m->serial++);
         struct trib_parquet_opts o = {.file_bytes = m->o.file_bytes};
         /* Images are the wide side of every join here: the narrow outcome must be what is hashed, whatever the estimates say
          * (1 M rows of 0.6 KB: 945 MB and a spill otherwise). */
         rc = trib_exec(m->conn, "SET disabled_optimizers = 'join_order,build_side_probe_side'", err);
         if (rc == 0) {
-            rc = trib_parquet_write_query(m->conn, sql.p, prefix, &o, &written, &n_written, err);
+            rc = trib_delta_files_query(&m->silver, sql.p, &o, ret, err);
         }
         int reset = trib_exec(m->conn, "SET disabled_optimizers = ''", rc == 0 ? err : NULL);
         rc = rc == 0 ? reset : rc;
-        free(prefix);
     }
     trib_buf_free(&sql);
-    TRIB_GROW(ret->adds, ret->cap, ret->n + n_written);
-    for (size_t i = 0; i < n_written; i++) {
-        if (rc == 0 && written[i].path != NULL && written[i].rows > 0) {
-            rc = trib_delta_add_file(&m->silver, &written[i], NULL, 0, &ret->adds[ret->n], err);
-            ret->n += rc == 0;
-        }
-        trib_parquet_file_free(&written[i]);
-    }
-    free(written);
     return rc;
 }
 
-static int write_files(struct merge_run *r, const struct trib_add *old, size_t n_old, struct files *ret,
+static int write_files(struct merge_run *r, const struct trib_add *old, size_t n_old, struct trib_delta_files *ret,
                        struct trib_err *err)
 {
     int64_t last = 0;
@@ -290,7 +272,7 @@ int trib_merge_write(struct merge_run *r, bool changed, struct trib_step *ret, s
     struct trib_merge *m = r->m;
     struct trib_add *old = NULL;
     size_t n_old = 0;
-    struct files new = {0};
+    struct trib_delta_files new = {0};
     int rc = 0;
     if (changed || r->widened) {
         rc = trib_query_i64(m->conn, "SELECT count(*) FROM outcome", 0, &r->rows, err);
@@ -304,13 +286,7 @@ int trib_merge_write(struct merge_run *r, bool changed, struct trib_step *ret, s
     if (rc == 0) {
         rc = commit(r, new.adds, new.n, old, n_old, err);
     }
-    if (rc != 0 && (err == NULL || !err->ambiguous)) {
-        trib_delta_abandon(&m->silver, new.adds, new.n);
-    }
-    for (size_t i = 0; i < new.n; i++) {
-        trib_add_free(&new.adds[i]);
-    }
-    free(new.adds);
+    trib_delta_files_end(&m->silver, &new, rc, err);
     free(old); /* borrowed from the snapshot */
     if (rc == 0) {
         ret->worked = true;

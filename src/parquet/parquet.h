@@ -27,6 +27,8 @@ struct trib_parquet_file {
     char *stats_json; /* Delta's stats: numRecords, minValues, maxValues, nullCount, tightBounds. [out] */
 };
 void trib_parquet_file_free(struct trib_parquet_file *f);
+/* Deletes the local file too, where it was not moved away. */
+void trib_parquet_file_drop(struct trib_parquet_file *f);
 
 /* Writes what fill gives (see trib_source_register) as one file at path. rows 0: no file is written (ret->path NULL). */
 TRIB_CHECKED int trib_parquet_write(struct trib_conn *c, const struct trib_type *row, trib_fill_fn fill, void *ctx,

@@ -26,6 +26,14 @@ void trib_parquet_file_free(struct trib_parquet_file *f)
     *f = (struct trib_parquet_file){0};
 }
 
+void trib_parquet_file_drop(struct trib_parquet_file *f)
+{
+    if (f->path != NULL) {
+        (void)unlink(f->path);
+    }
+    trib_parquet_file_free(f);
+}
+
 static void add_options(struct trib_buf *sql, const struct trib_parquet_opts *o)
 {
     static const char *const compression[] = {
@@ -141,13 +149,10 @@ struct files {
     size_t n, cap;
 };
 
-static void files_free(struct files *f, bool remove_too)
+static void files_drop(struct files *f)
 {
     for (size_t i = 0; i < f->n; i++) {
-        if (remove_too && f->p[i].path != NULL) {
-            (void)unlink(f->p[i].path);
-        }
-        trib_parquet_file_free(&f->p[i]);
+        trib_parquet_file_drop(&f->p[i]);
     }
     free(f->p);
 }
@@ -211,7 +216,7 @@ static int copy_to(struct trib_conn *c, const char *select, const struct trib_ty
     free(stats);
     trib_arena_free(&arena);
     if (rc != 0) {
-        files_free(ret, true);
+        files_drop(ret);
         *ret = (struct files){0};
     }
     return rc;
@@ -232,7 +237,7 @@ int trib_parquet_write(struct trib_conn *c, const struct trib_type *row, trib_fi
     if (rc != 0) {
         (void)unlink(target);
     } else if (files.n > 1) {
-        files_free(&files, true);
+        files_drop(&files);
         rc = trib_err_set(err, TRIB_E_INTERNAL, "COPY wrote several files where one was asked for: %s", path);
     } else {
         *ret = files.n == 1 ? files.p[0] : (struct trib_parquet_file){0};
@@ -294,7 +299,7 @@ int trib_parquet_write_query(struct trib_conn *c, const char *select, const char
         rc = name_files(&files, prefix, err);
     }
     if (rc != 0) {
-        files_free(&files, true);
+        files_drop(&files);
         (void)unlink(target);
     } else {
         *ret = files.p;

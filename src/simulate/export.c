@@ -40,26 +40,10 @@ static int open_file(struct exporter *x, struct trib_err *err)
     return trib_sim_file_open(path, &x->f, err);
 }
 
-static int flush(struct exporter *x, struct trib_err *err)
-{
-    TRIB_TRY(trib_buf_check(&x->lines, "export lines", err));
-    TRIB_TRY(trib_sim_file_write(x->f, trib_buf_view(&x->lines), err));
-    trib_buf_clear(&x->lines);
-    return 0;
-}
-
 static int close_file(struct exporter *x, struct trib_err *err)
 {
     char md5[25];
-    int64_t stored = 0;
-    TRIB_TRY(flush(x, err));
-    struct trib_sim_file *f = x->f;
-    int64_t raw = trib_sim_file_raw(f);
-    x->f = NULL;
-    TRIB_TRY(trib_sim_file_close(f, md5, &stored, err));
-    x->m->result.raw_bytes += raw;
-    x->m->result.stored_bytes += stored;
-    x->m->result.files++;
+    TRIB_TRY(trib_sim_file_finish(&x->f, &x->lines, &x->m->result, md5, err));
     x->m->export_files++;
     trib_buf_addf(&x->manifest, "{\"itemCount\":%lld,\"md5Checksum\":\"%s\",\"etag\":\"", (long long)x->in_file, md5);
     for (int i = 0; i < 4; i++) { /* a multipart upload's tag: not an MD5 */
@@ -76,7 +60,7 @@ static int item_done(struct exporter *x, struct trib_err *err)
     x->in_file++;
     x->done++;
     if (x->lines.n >= FLUSH_BYTES) {
-        TRIB_TRY(flush(x, err));
+        TRIB_TRY(trib_sim_file_flush(x->f, &x->lines, err));
     }
     if (x->in_file < x->per_file && trib_sim_file_raw(x->f) < FILE_BYTES && x->done < x->m->o->items) {
         return 0;

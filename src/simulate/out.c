@@ -189,12 +189,15 @@ static int deflate_some(struct trib_sim_file *f, int flush, struct trib_err *err
     return 0;
 }
 
-int trib_sim_file_write(struct trib_sim_file *f, struct trib_view data, struct trib_err *err)
+int trib_sim_file_flush(struct trib_sim_file *f, struct trib_buf *lines, struct trib_err *err)
 {
-    f->z.next_in = (z_const Bytef *)(uintptr_t)data.p;
-    f->z.avail_in = (uInt)data.n; /* at most TRIB_SIM_BUF_MAX */
-    f->raw += (int64_t)data.n;
-    return deflate_some(f, Z_NO_FLUSH, err);
+    TRIB_TRY(trib_buf_check(lines, f->path, err));
+    f->z.next_in = (z_const Bytef *)(uintptr_t)lines->p;
+    f->z.avail_in = (uInt)lines->n; /* at most TRIB_SIM_BUF_MAX */
+    f->raw += (int64_t)lines->n;
+    TRIB_TRY(deflate_some(f, Z_NO_FLUSH, err));
+    trib_buf_clear(lines);
+    return 0;
 }
 
 int64_t trib_sim_file_raw(const struct trib_sim_file *f) { return f->raw; }
@@ -217,8 +220,12 @@ void trib_sim_file_abandon(struct trib_sim_file *f)
     }
 }
 
-int trib_sim_file_close(struct trib_sim_file *f, char ret_md5[25], int64_t *ret_stored, struct trib_err *err)
+int trib_sim_file_finish(struct trib_sim_file **io, struct trib_buf *lines, struct trib_sim_result *count,
+                         char ret_md5[25], struct trib_err *err)
 {
+    struct trib_sim_file *f = *io;
+    TRIB_TRY(trib_sim_file_flush(f, lines, err));
+    *io = NULL;
     unsigned char sum[EVP_MAX_MD_SIZE];
     unsigned n = 0;
     f->z.next_in = NULL;
@@ -238,7 +245,9 @@ int trib_sim_file_close(struct trib_sim_file *f, char ret_md5[25], int64_t *ret_
         trib_sim_base64(&b, sum, n);
         (void)snprintf(ret_md5, 25, "%s", b.p);
         trib_buf_free(&b);
-        *ret_stored = f->stored;
+        count->raw_bytes += f->raw;
+        count->stored_bytes += f->stored;
+        count->files++;
     }
     release(f);
     return rc;

@@ -9,11 +9,13 @@
 
 struct trib_sim_file;
 TRIB_CHECKED int trib_sim_file_open(const char *path, struct trib_sim_file **ret, struct trib_err *err);
-TRIB_CHECKED int trib_sim_file_write(struct trib_sim_file *f, struct trib_view data, struct trib_err *err);
+/* Writes the lines and clears them. */
+TRIB_CHECKED int trib_sim_file_flush(struct trib_sim_file *f, struct trib_buf *lines, struct trib_err *err);
 int64_t trib_sim_file_raw(const struct trib_sim_file *f); /* bytes before compression so far */
-/* Finishes, syncs, renames and frees, also on failure. md5: base64 of the MD5 of the stored bytes. */
-TRIB_CHECKED int trib_sim_file_close(struct trib_sim_file *f, char ret_md5[25], int64_t *ret_stored,
-                                     struct trib_err *err);
+/* Writes what is left, syncs, renames, frees and counts it. On failure *io is NULL once the file is lost; else it is still the
+ * caller's. md5: base64 of the MD5 of the stored bytes. */
+TRIB_CHECKED int trib_sim_file_finish(struct trib_sim_file **io, struct trib_buf *lines, struct trib_sim_result *count,
+                                      char ret_md5[25], struct trib_err *err);
 void trib_sim_file_abandon(struct trib_sim_file *f); /* NULL is fine */
 /* A small file, whole. */
 TRIB_CHECKED int trib_sim_put(const char *path, struct trib_view data, struct trib_err *err);

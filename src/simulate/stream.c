@@ -47,18 +47,7 @@ static int close_file(struct stream *x, struct trib_err *err)
         return 0;
     }
     char md5[25];
-    int64_t stored = 0;
-    TRIB_TRY(trib_buf_check(&x->lines, "change records", err));
-    TRIB_TRY(trib_sim_file_write(x->f, trib_buf_view(&x->lines), err));
-    trib_buf_clear(&x->lines);
-    struct trib_sim_file *f = x->f;
-    int64_t raw = trib_sim_file_raw(f);
-    x->f = NULL;
-    TRIB_TRY(trib_sim_file_close(f, md5, &stored, err));
-    x->m->result.raw_bytes += raw;
-    x->m->result.stored_bytes += stored;
-    x->m->result.files++;
-    return 0;
+    return trib_sim_file_finish(&x->f, &x->lines, &x->m->result, md5, err);
 }
 
 /* ingest_date=2026/11/02/10/shop-1-2026-11-02-10-00-00-<uuid>.json.gz, as Firehose names its objects */
@@ -88,9 +77,7 @@ static int deliver(struct stream *x, struct trib_view line, struct trib_err *err
     if (x->lines.n < FLUSH_BYTES) {
         return 0;
     }
-    TRIB_TRY(trib_buf_check(&x->lines, "change records", err));
-    TRIB_TRY(trib_sim_file_write(x->f, trib_buf_view(&x->lines), err));
-    trib_buf_clear(&x->lines);
+    TRIB_TRY(trib_sim_file_flush(x->f, &x->lines, err));
     return trib_sim_file_raw(x->f) < FILE_BYTES ? 0 : close_file(x, err);
 }
 

@@ -233,23 +233,9 @@ static int load_present(struct writer *w, const struct trib_delta *t, const stru
     return rc;
 }
 
-struct added {
-    struct trib_add *adds;
-    size_t n, cap;
-};
-
-static void added_free(struct added *a)
-{
-    for (size_t i = 0; i < a->n; i++) {
-        trib_add_free(&a->adds[i]);
-    }
-    free(a->adds);
-    *a = (struct added){0};
-}
-
 /* Writes the spools as Parquet files and moves them into the table. */
-static int write_files(struct writer *w, const struct trib_env *env, const struct trib_delta *t,
-                       const struct trib_type *schema, struct added *ret, struct trib_err *err)
+static int write_files(struct writer *w, const struct trib_delta *t, const struct trib_type *schema,
+                       struct trib_delta_files *ret, struct trib_err *err)
 {
     struct trib_type row;
     trib_type_copy(&row, schema);
@@ -262,7 +248,7 @@ static int write_files(struct writer *w, const struct trib_env *env, const struc
         rows += trib_spool_rows(w->spools[i]);
         rc = trib_spool_rewind(w->spools[i], err);
     }
-    char date[11], uuid[37];
+    char date[11];
     trib_utc_date(w->now_us, date);
     const struct trib_kv partition = {(char *)"ingest_date", date};
     static const char *const stats[] = {"_ingest_file", "_offset", "_ingest_ts", "_quarantined_ts"};
@@ -273,16 +259,7 @@ static int write_files(struct writer *w, const struct trib_env *env, const struc
         trib_parts_begin(&w->parts, 0);
         const struct trib_parquet_opts po = {
             .compression = TRIB_ZSTD, .row_group_rows = w->parts.group_rows, .stats = stats, .n_stats = 4};
-        trib_rng_uuid(env->rng, uuid);
-        TRIB_CLEANUP(trib_cleanup_free) char *path = trib_asprintf("%s/quarantine-%s.parquet", env->scratch, uuid);
-        struct trib_parquet_file file = {0};
-        rc = trib_parquet_write(t->conn, &row, fill, w, path, &po, &file, err);
-        if (rc == 0 && file.path != NULL) {
-            TRIB_GROW(ret->adds, ret->cap, ret->n + 1);
-            rc = trib_delta_add_file(t, &file, &partition, 1, &ret->adds[ret->n], err);
-            ret->n += rc == 0;
-        }
-        trib_parquet_file_free(&file);
+        rc = trib_delta_files_write(t, &row, fill, w, &po, &partition, 1, ret, err);
     }
     trib_type_free(&row);
     return rc;
@@ -319,13 +296,11 @@ static int schema_for(struct writer *w, const struct trib_snapshot *s, const str
     return 0;
 }
 
-static int commit(const struct trib_env *env, const struct trib_delta *t, const struct trib_quarantine_opts *o,
-                  const struct trib_snapshot *s, const struct trib_type *schema, const struct added *files,
-                  int64_t rows, struct trib_err *err)
+static int commit(const struct trib_delta *t, const struct trib_quarantine_opts *o, const struct trib_snapshot *s,
+                  const struct trib_type *schema, const struct trib_delta_files *files, struct trib_err *err)
 {
-    (void)env;
     TRIB_CLEANUP(trib_cleanup_free) char *app = trib_app_bronze(o->pipeline, o->table);
-    TRIB_CLEANUP(trib_cleanup_free) char *count = trib_asprintf("%lld", (long long)rows);
+    TRIB_CLEANUP(trib_cleanup_free) char *count = trib_asprintf("%lld", (long long)files->rows);
     const struct trib_txn txn = {.app_id = app, .version = s->version + 1, .last_updated_ms = -1};
     const char *const partition[] = {"ingest_date"};
     const struct trib_kv fresh_properties[] = {
@@ -365,7 +340,7 @@ static int commit(const struct trib_env *env, const struct trib_delta *t, const 
     return trib_delta_commit(t, s, &c, err);
 }
 
-static int attempt(struct writer *w, const struct trib_env *env, const struct trib_delta *t, struct trib_snapshot *s,
+static int attempt(struct writer *w, const struct trib_delta *t, struct trib_snapshot *s,
                    const struct trib_schema_opts *so, const struct trib_type *item, bool with_old, struct trib_err *err)
 {
     struct trib_type schema, file_schema;
@@ -377,18 +352,15 @@ static int attempt(struct writer *w, const struct trib_env *env, const struct tr
     trib_type_copy(&decoded, w->item != NULL ? w->item : &none);
     w->decoder = trib_decoder_new(&decoded, so);
     w->rows = 0;
-    struct added files = {0};
+    struct trib_delta_files files = {0};
     int rc = load_present(w, t, s, err);
     if (rc == 0) {
-        rc = write_files(w, env, t, &file_schema, &files, err);
+        rc = write_files(w, t, &file_schema, &files, err);
     }
     if (rc == 0 && files.n > 0) {
-        rc = commit(env, t, w->o, s, &schema, &files, w->rows, err);
+        rc = commit(t, w->o, s, &schema, &files, err);
     }
-    if (rc != 0 && !(err != NULL && err->ambiguous)) {
-        trib_delta_abandon(t, files.adds, files.n);
-    }
-    added_free(&files);
+    trib_delta_files_end(t, &files, rc, err);
     trib_decoder_free(w->decoder);
     trib_type_free(&decoded);
     trib_type_free(&file_schema);
@@ -425,7 +397,7 @@ static int commit_with(struct writer *w, const struct trib_env *env, struct trib
     int rc = trib_delta_load(&t, -1, &s, err);
     bool loaded = rc == 0;
     for (int n = 0; rc == 0; n++) {
-        rc = attempt(w, env, &t, &s, &so, item, with_old, err);
+        rc = attempt(w, &t, &s, &so, item, with_old, err);
         if (rc == 0) {
             break;
         }

@@ -208,54 +208,43 @@ static int fill_names(void *ctx, struct trib_chunk *chunk, struct trib_err *err)
     return 0;
 }
 
-static int commit_names(const struct trib_env *env, const struct trib_delta *d, const struct trib_snapshot *s,
-                        const char *pipeline, const char *table, struct names_writer *w, struct trib_err *err)
+static int commit_names(const struct trib_delta *d, const struct trib_snapshot *s, const char *pipeline,
+                        const char *table, struct names_writer *w, struct trib_err *err)
 {
     struct trib_type schema = trib_type_simple(TRIB_T_STRUCT);
     trib_type_add(&schema, "_ingest_file", trib_type_simple(TRIB_T_STRING));
     trib_type_add(&schema, "_reason", trib_type_simple(TRIB_T_STRING));
     trib_type_add(&schema, "_ingest_ts", trib_type_simple(TRIB_T_TIMESTAMP));
-    char uuid[37];
-    trib_rng_uuid(env->rng, uuid);
-    TRIB_CLEANUP(trib_cleanup_free) char *path = trib_asprintf("%s/files-%s.parquet", env->scratch, uuid);
     TRIB_CLEANUP(trib_cleanup_free) char *app = trib_app_bronze(pipeline, table);
-    struct trib_parquet_file file = {0};
-    struct trib_add add = {0};
+    struct trib_delta_files files = {0};
     const struct trib_parquet_opts po = {.compression = TRIB_ZSTD};
     w->at = 0;
-    int rc = trib_parquet_write(d->conn, &schema, fill_names, w, path, &po, &file, err);
-    if (rc == 0 && file.path != NULL) {
-        rc = trib_delta_add_file(d, &file, NULL, 0, &add, err);
-        if (rc == 0) {
-            const struct trib_txn txn = {.app_id = app, .version = s->version + 1, .last_updated_ms = -1};
-            const struct trib_protocol protocol = {.reader = 1, .writer = 2};
-            const struct trib_kv params[] = {{(char *)"mode", (char *)"Append"}};
-            const struct trib_kv properties[] = {{(char *)"delta.appendOnly", (char *)"true"},
-                                                 {(char *)"tributary.pipeline", (char *)pipeline}};
-            const struct trib_commit c = {
-                .read_version = s->version,
-                .operation = "WRITE",
-                .params = params,
-                .n_params = 1,
-                .blind_append = true,
-                .txn = &txn,
-                .n_txn = 1,
-                .new_metadata = s->version < 0,
-                .schema = &schema,
-                .properties = properties,
-                .n_properties = 2,
-                .protocol = s->version < 0 ? &protocol : NULL,
-                .adds = &add,
-                .n_adds = 1,
-            };
-            rc = trib_delta_commit(d, s, &c, err);
-            if (rc != 0 && !(err != NULL && err->ambiguous)) {
-                trib_delta_abandon(d, &add, 1);
-            }
-            trib_add_free(&add);
-        }
+    int rc = trib_delta_files_write(d, &schema, fill_names, w, &po, NULL, 0, &files, err);
+    if (rc == 0 && files.n > 0) {
+        const struct trib_txn txn = {.app_id = app, .version = s->version + 1, .last_updated_ms = -1};
+        const struct trib_protocol protocol = {.reader = 1, .writer = 2};
+        const struct trib_kv params[] = {{(char *)"mode", (char *)"Append"}};
+        const struct trib_kv properties[] = {{(char *)"delta.appendOnly", (char *)"true"},
+                                             {(char *)"tributary.pipeline", (char *)pipeline}};
+        const struct trib_commit c = {
+            .read_version = s->version,
+            .operation = "WRITE",
+            .params = params,
+            .n_params = 1,
+            .blind_append = true,
+            .txn = &txn,
+            .n_txn = 1,
+            .new_metadata = s->version < 0,
+            .schema = &schema,
+            .properties = properties,
+            .n_properties = 2,
+            .protocol = s->version < 0 ? &protocol : NULL,
+            .adds = files.adds,
+            .n_adds = files.n,
+        };
+        rc = trib_delta_commit(d, s, &c, err);
     }
-    trib_parquet_file_free(&file);
+    trib_delta_files_end(d, &files, rc, err);
     trib_type_free(&schema);
     return rc;
 }
@@ -280,7 +269,7 @@ int trib_files_commit(const struct trib_env *env, struct trib_conn *conn, const 
         }
         if (rc == 0) {
             struct names_writer w = {.names = names, .reasons = reasons, .n = n, .present = &present, .now_us = now_us};
-            rc = commit_names(env, &d, &s, pipeline, table, &w, err);
+            rc = commit_names(&d, &s, pipeline, table, &w, err);
         }
         if (rc != TRIB_E_CONFLICT) {
             break;

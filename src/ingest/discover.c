@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "ingest/export.h"
+#include "ingest/source.h"
 
 enum { MAX_PENDING = 100000 }; /* plain objects that one listing hands over; then it goes on where it stopped */
 enum { STOPPED = -1 };
@@ -33,25 +34,10 @@ struct listing {
     char *last;
 };
 
-/* An export's files may be named relative to a root above the source's: the part of the source's URL from AWSDynamoDB/ on. A path that
- * goes deeper than the export's own folder names plain files. */
-static char *above_root(const char *url)
-{
-    TRIB_CLEANUP(trib_cleanup_free)
-    char *with_slash = trib_asprintf("%s%s", url, url[0] != '\0' && url[strlen(url) - 1] == '/' ? "" : "/");
-    const char *tail = trib_export_tail(with_slash);
-    if (tail == NULL) {
-        return trib_strdup("");
-    }
-    const char *slash = strchr(tail, '/');
-    bool own_folder = slash != NULL && slash[1] == '\0' && strncmp(tail, "data/", 5) != 0;
-    return *tail == '\0' || own_folder ? trib_asprintf("AWSDynamoDB/%s", tail) : trib_strdup("");
-}
-
 struct trib_discover *trib_discover_new(const struct trib_env *env, const struct trib_ingest_opts *o)
 {
     struct trib_discover *d = trib_calloc(1, sizeof *d);
-    *d = (struct trib_discover){.env = env, .o = o, .above = above_root(o->source->url), .whole = true};
+    *d = (struct trib_discover){.env = env, .o = o, .above = trib_source_above(o->source->url), .whole = true};
     return d;
 }
 

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "ingest/source.h"
 #include "os/pool.h"
 
 #define MANIFEST_MAX_BYTES ((size_t)1 << 30)
@@ -96,17 +97,24 @@ static int no_files_manifest(struct trib_export *e, const char *key, struct trib
     return 0;
 }
 
+/* Names as the source has them. Those of an incremental export lie beside its own folder (source.h). */
 static int check_keys(struct trib_export *e, struct trib_manifest *m, struct trib_err *err)
 {
+    static const char shared[] = "AWSDynamoDB/data/";
     size_t n = strlen(e->above);
     for (size_t i = 0; i < m->n_files; i++) {
-        if (strncmp(m->files[i].key, e->above, n) != 0) {
+        char *key = m->files[i].key;
+        if (strncmp(key, e->above, n) == 0) {
+            memmove(key, key + n, strlen(key) - n + 1);
+        } else if (m->incremental && strncmp(key, shared, sizeof shared - 1) == 0) {
+            m->files[i].key = trib_asprintf("%s%s", TRIB_SOURCE_BESIDE, key + sizeof shared - 1);
+            free(key);
+        } else {
             return trib_err_set(
                 err, TRIB_E_DATA,
                 "%s: its data file %s lies outside of the source %s: let `path` be a folder above AWSDynamoDB", e->key,
-                m->files[i].key, e->o->source->url);
+                key, e->o->source->url);
         }
-        memmove(m->files[i].key, m->files[i].key + n, strlen(m->files[i].key) - n + 1);
     }
     return 0;
 }
@@ -270,8 +278,9 @@ static int stat_files(struct trib_export *e, const struct trib_taken *taken, siz
         if (rc == TRIB_E_NOT_FOUND) {
             (void)trib_err_set(
                 &why, TRIB_E_DATA,
-                "%s: the manifest of the export %s names this file, but it is not there; nothing of the export is ingested: copy the whole export",
-                key, e->key);
+                "%s: the manifest of the export %s names this file, but it is not there; nothing of the export is ingested: copy the whole export%s",
+                key, e->key,
+                e->m.incremental ? ", with AWSDynamoDB/data, where the files of incremental exports are" : "");
             set_bad(c, &why);
             c->size = -1;
             continue;

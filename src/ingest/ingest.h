@@ -17,7 +17,7 @@ struct trib_ingest_opts {
     const char *pipeline;
     const char *table; /* DynamoDB name */
     enum trib_source_type type;
-    struct trib_store *source; /* rooted at the source's path [borrow] */
+    struct trib_store *source; /* rooted at the source's path, opened by trib_source_open [borrow] */
     const char *const *keys;   /* partition, then sort */
     size_t n_keys;
     const char *key_types[2]; /* "S", "N", "B" or NULL: learnt */

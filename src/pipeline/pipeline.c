@@ -6,6 +6,8 @@
 
 #include <stdlib.h>
 
+#include "ingest/source.h"
+
 enum { TRIES = 8 };
 
 struct target {
@@ -251,7 +253,7 @@ static void ingest_table(struct trib_pipeline *p, struct table *t)
     struct trib_err err = {0};
     int rc = 0;
     if (t->source == NULL) {
-        rc = trib_store_open(p->env->fs, t->cfg->source_path, &t->source, &err);
+        rc = trib_source_open(p->env->fs, t->cfg->source_path, &t->source, &err);
     }
     if (rc == 0 && t->ingest == NULL) {
         t->opts.source = t->source;

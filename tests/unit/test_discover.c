@@ -3,11 +3,13 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
+#include "drain.h"
 #include "ingest/discover.h"
-#include "lake.h"
+#include "ingest/source.h"
 
 static int setup(void **state)
 {
@@ -19,11 +21,6 @@ static int teardown(void **state)
 {
     lake_close(*state);
     return 0;
-}
-
-static struct trib_ingest_opts options(struct lake *l)
-{
-    return (struct trib_ingest_opts){.pipeline = "p", .table = "T", .type = TRIB_SOURCE_FILES, .source = l->source};
 }
 
 /* The next batch as "key key …" after taking it; "!CODE message" on failure. [out] free() */
@@ -212,13 +209,16 @@ static void roots(void **state)
         {"in", "AWSDynamoDB/0171/data/a.json.gz AWSDynamoDB/data/w.json.gz"},
         {"in/AWSDynamoDB", "0171/data/a.json.gz data/w.json.gz"},
         {"in/AWSDynamoDB/0171", "data/a.json.gz"},
-        {"in/AWSDynamoDB/0171/data", "a.json.gz"}, /* a folder of files like any other: no manifest is in sight */
+        {"in/AWSDynamoDB/0171/./", "data/a.json.gz"},
+        {"in/AWSDynamoDB/0171/data", "a.json.gz"},    /* a folder of files like any other: no manifest is in sight */
+        {"in/AWSDynamoDB/0172", "../data/w.json.gz"}, /* an incremental export's data lies beside its folder */
+        {"in/AWSDynamoDB/0172//", "../data/w.json.gz"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct trib_err err = {0};
         struct trib_ingest_opts o = options(l);
         char *path = trib_asprintf("%s/%s", l->folder, cases[i].path);
-        ok(trib_store_open_file(&trib_fs_real, path, &o.source, &err), &err);
+        ok(trib_source_open(&trib_fs_real, path, &o.source, &err), &err);
         struct trib_taken *t = trib_taken_new(&l->env, "T");
         struct trib_discover *d = trib_discover_new(&l->env, &o);
         gives(d, t, cases[i].expected);
@@ -230,25 +230,116 @@ static void roots(void **state)
     }
     struct trib_err err = {0};
     struct trib_ingest_opts o = options(l);
-    char *path = trib_asprintf("%s/in/AWSDynamoDB/0172", l->folder);
-    ok(trib_store_open_file(&trib_fs_real, path, &o.source, &err), &err);
     struct trib_taken *t = trib_taken_new(&l->env, "T");
-    struct trib_discover *d = trib_discover_new(&l->env, &o);
-    fails(d, t, "DATA", "outside of the source");
-    trib_discover_free(d);
-    trib_store_free(o.source);
-    free(path);
     /* the folder copied alone: data/ is the export's, not plain files */
     char *from = trib_asprintf("%s/in/AWSDynamoDB/0171", l->folder), *to = trib_asprintf("%s/copy", l->folder);
     assert_int_equal(rename(from, to), 0);
-    ok(trib_store_open_file(&trib_fs_real, to, &o.source, &err), &err);
-    d = trib_discover_new(&l->env, &o);
+    ok(trib_source_open(&trib_fs_real, to, &o.source, &err), &err);
+    struct trib_discover *d = trib_discover_new(&l->env, &o);
     gives(d, t, "data/a.json.gz");
     trib_discover_free(d);
     trib_store_free(o.source);
     trib_taken_free(t);
     free(from);
     free(to);
+}
+
+/* What an own folder's source reaches: its own files, the shared data folder's by name, and nothing else above the root. */
+static void own_folder(void **state)
+{
+    struct lake *l = *state;
+    struct trib_err err = {0};
+    put_export(l, "", "0172", "T", false, &(const struct export_file){.name = "w.json.gz", .text = ITEM, .items = 1},
+               1);
+    put_export(l, "", "0173", "T", false, &(const struct export_file){.name = "o.json.gz", .text = ITEM, .items = 1},
+               1);
+    put_text(l, "AWSDynamoDB/data/stray.json.gz", "another export's");
+    struct trib_ingest_opts o = options(l);
+    o.type = TRIB_SOURCE_EXPORT;
+    char *folder = trib_asprintf("%s/in/AWSDynamoDB/0172", l->folder);
+    ok(trib_source_open(&trib_fs_real, folder, &o.source, &err), &err);
+    struct trib_taken *t = trib_taken_new(&l->env, "T");
+    struct trib_discover *d = trib_discover_new(&l->env, &o);
+    gives(d, t, "../data/w.json.gz");
+    gives(d, t, "");
+    trib_discover_free(d);
+    d = trib_discover_new(&l->env, &o); /* again, by a process that knows what is taken */
+    gives(d, t, "");
+    trib_discover_free(d);
+    trib_taken_free(t);
+    t = trib_taken_new(&l->env, "T");
+    d = trib_discover_new(&l->env, &o);
+    ok(trib_store_remove(l->source, "AWSDynamoDB/data/w.json.gz", &err), &err);
+    fails(d, t, "DATA", "../data/w.json.gz: the manifest of the export manifest-summary.json names this file");
+    fails(d, t, "DATA", "with AWSDynamoDB/data");
+    static const char *const no_keys[] = {
+        "../0173/manifest-summary.json", "../data/../0173/manifest-summary.json", "../data/", "../data", "..", "../in"};
+    for (size_t i = 0; i < sizeof no_keys / sizeof *no_keys; i++) {
+        struct trib_buf b;
+        trib_buf_init(&b, 1 << 20);
+        assert_int_equal(trib_store_get(o.source, no_keys[i], 0, -1, &b, &err), TRIB_E_USAGE);
+        trib_buf_free(&b);
+    }
+    assert_int_equal(trib_store_put(o.source, "../data/new", TRIB_VIEW_LIT("x"), true, &err), TRIB_E_USAGE);
+    assert_int_equal(trib_store_remove(o.source, "../data/stray.json.gz", &err), TRIB_E_USAGE);
+    trib_discover_free(d);
+    trib_store_free(o.source);
+    /* a full export's files do not lie there, whatever its manifest says */
+    put_text(l, "AWSDynamoDB/0172/manifest-summary.json",
+             "{\"exportTime\":\"2026-01-01T00:00:00Z\",\"itemCount\":1,\"outputFormat\":\"DYNAMODB_JSON\"}");
+    ok(trib_source_open(&trib_fs_real, folder, &o.source, &err), &err);
+    d = trib_discover_new(&l->env, &o);
+    fails(d, t, "DATA", "outside of the source");
+    trib_discover_free(d);
+    trib_store_free(o.source);
+    /* by a link: the data lies beside the link, as the path is written */
+    char *link = trib_asprintf("%s/in/link/AWSDynamoDB/now", l->folder);
+    put_export(l, "link/", "0174", "T", false,
+               &(const struct export_file){.name = "o.json.gz", .text = ITEM, .items = 1}, 1);
+    free(folder);
+    folder = trib_asprintf("%s/in/AWSDynamoDB/0173", l->folder);
+    assert_int_equal(symlink(folder, link), 0);
+    ok(trib_store_remove(l->source, "AWSDynamoDB/data/o.json.gz", &err), &err);
+    ok(trib_source_open(&trib_fs_real, link, &o.source, &err), &err);
+    d = trib_discover_new(&l->env, &o);
+    gives(d, t, "../data/o.json.gz");
+    trib_discover_free(d);
+    trib_store_free(o.source);
+    trib_taken_free(t);
+    free(folder);
+    free(link);
+}
+
+/* The source is an incremental export's own folder: its data, beside it, is named from there; once, also by another process. */
+static void own_folder_ingested(void **state)
+{
+    struct lake *l = *state;
+    struct trib_err err = {0};
+    struct trib_ingest_opts o = options(l);
+    const struct export_file window[] = {
+        {.name = "w.json.gz",
+         .text =
+             "{\"Metadata\":{\"WriteTimestampMicros\":{\"N\":\"1767226000000001\"}},\"Keys\":{\"pk\":{\"S\":\"k1\"}},"
+             "\"NewImage\":{\"pk\":{\"S\":\"k1\"}}}\n{\"Metadata\":{},\"Keys\":{\"pk\":{\"S\":\"k2\"}}}\n",
+         .items = 2},
+        {.name = "none.json.gz", .text = "", .items = 0}};
+    put_export(l, "x/", "0172", "T", false, window, 2);
+    put_text(l, "x/AWSDynamoDB/0172/change.json", "{\"pk\":{\"S\":\"k9\"}}");
+    char *folder = trib_asprintf("%s/in/x/AWSDynamoDB/0172", l->folder);
+    ok(trib_source_open(&trib_fs_real, folder, &o.source, &err), &err);
+    o.type = TRIB_SOURCE_EXPORT;
+    assert_int_equal(drained(l, &o).rows_out, 1);
+    answers(l, "bronze/dynamodb/T",
+            "SELECT string_agg(concat_ws(' ', op, record.pk, _origin, _ingest_file), ',') FROM t",
+            "INSERT k1 export ../data/w.json.gz");
+    answers(l, "quarantine/dynamodb/T", "SELECT string_agg(_ingest_file, ',') FROM t", "../data/w.json.gz");
+    answers(l, "bronze/_files/T", "SELECT string_agg(_ingest_file || ' ' || _reason, ',') FROM t",
+            "../data/none.json.gz empty");
+    assert_int_equal(drained(l, &o).files_in, 0);
+    o.type = TRIB_SOURCE_FILES; /* of an export's own folder too, all that lies below AWSDynamoDB is the export's */
+    assert_int_equal(drained(l, &o).files_in, 0);
+    trib_store_free(o.source);
+    free(folder);
 }
 
 /* A refused export holds up nothing else, is told at the end, every time, and comes when it was repaired. */
@@ -340,6 +431,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(nothing, setup, teardown),
         cmocka_unit_test_setup_teardown(exports, setup, teardown),
         cmocka_unit_test_setup_teardown(roots, setup, teardown),
+        cmocka_unit_test_setup_teardown(own_folder, setup, teardown),
+        cmocka_unit_test_setup_teardown(own_folder_ingested, setup, teardown),
         cmocka_unit_test_setup_teardown(refusals, setup, teardown),
         cmocka_unit_test_setup_teardown(refused_later, setup, teardown),
         cmocka_unit_test_setup_teardown(stop_while_verifying, setup, teardown),

@@ -45,6 +45,7 @@ static void real_fill(void *ctx, void *to, size_t n)
 }
 const struct trib_rng trib_rng_real = {.fill = real_fill};
 
+enum { DRAIN_SECONDS = 60, EXIT_TRY_AGAIN = 75 };
 static volatile sig_atomic_t stop_asked, reload_asked;
 static int wake[2] = {-1, -1};
 
@@ -69,7 +70,15 @@ static void on_stop(int sig)
         return;
     }
     stop_asked = 1;
+    (void)alarm(DRAIN_SECONDS);
     wake_up();
+}
+
+/* Draining took too long. What is committed stands, the rest is done again by the next process: "try again". */
+static void on_limit(int sig)
+{
+    (void)sig;
+    _exit(EXIT_TRY_AGAIN);
 }
 
 static void on_reload(int sig)
@@ -90,6 +99,8 @@ void trib_signals_install(void)
     (void)sigaction(SIGINT, &sa, NULL);
     sa.sa_handler = on_reload;
     (void)sigaction(SIGHUP, &sa, NULL);
+    sa.sa_handler = on_limit;
+    (void)sigaction(SIGALRM, &sa, NULL);
     sa.sa_handler = SIG_IGN; /* a closed pipe is an error of write */
     (void)sigaction(SIGPIPE, &sa, NULL);
 }

@@ -10,7 +10,7 @@
 extern const struct trib_clock trib_clock_real;
 extern const struct trib_rng trib_rng_real; /* getrandom */
 
-/* SIGTERM and SIGINT: the first asks to drain, the second ends the process at once. SIGHUP: reload. The handlers only set
+/* SIGTERM and SIGINT: the first asks to drain, for at most 60 s (then exit 75), the second ends the process at once. SIGHUP: reload. The handlers only set
  * flags (and wake trib_os_sleep). Call once, from main. */
 void trib_signals_install(void);
 bool trib_signals_stop_asked(void);

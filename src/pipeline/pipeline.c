@@ -212,29 +212,6 @@ static bool stopping(const struct trib_pipeline *p)
     return p->env->stop_asked != NULL && p->env->stop_asked(p->env->stop_ctx);
 }
 
-typedef int (*step_fn)(void *stage, int64_t now_us, struct trib_step *ret, struct trib_err *err);
-
-/* Steps one stage until it has nothing to do. A lost race is computed again; who loses too often says so (75). */
-static void drain(struct trib_pipeline *p, void *stage, step_fn step_once, const char *what, const char *table,
-                  const char *target)
-{
-    for (int tries = 0; !stopping(p);) {
-        struct trib_step step = {0};
-        struct trib_err err = {0};
-        int rc = step_once(stage, trib_now_us(p->env->clock), &step, &err);
-        if (rc == TRIB_E_CONFLICT && ++tries < TRIES) {
-            continue;
-        }
-        if (rc != 0 || step.worked) {
-            tell(p, what, table, target, &step, rc != 0 ? &err : NULL);
-        }
-        if (rc != 0 || !step.worked) {
-            return;
-        }
-        tries = 0;
-    }
-}
-
 static int step_ingest(void *s, int64_t now, struct trib_step *ret, struct trib_err *err)
 {
     return trib_ingest_step(s, now, ret, err);
@@ -246,6 +223,30 @@ static int step_merge(void *s, int64_t now, struct trib_step *ret, struct trib_e
 static int step_mart(void *s, int64_t now, struct trib_step *ret, struct trib_err *err)
 {
     return trib_mart_step(s, now, ret, err);
+}
+
+typedef int (*step_fn)(void *stage, int64_t now_us, struct trib_step *ret, struct trib_err *err);
+
+/* Steps one stage until it has nothing to do. A lost race is computed again; who loses too often says so (75). Asked to stop, ingest
+ * takes nothing more; what Bronze holds still goes through to Silver and Gold, one step a stage. */
+static void drain(struct trib_pipeline *p, void *stage, step_fn step_once, const char *what, const char *table,
+                  const char *target)
+{
+    for (int tries = 0; step_once != step_ingest || !stopping(p);) {
+        struct trib_step step = {0};
+        struct trib_err err = {0};
+        int rc = step_once(stage, trib_now_us(p->env->clock), &step, &err);
+        if (rc == TRIB_E_CONFLICT && ++tries < TRIES) {
+            continue;
+        }
+        if (rc != 0 || step.worked) {
+            tell(p, what, table, target, &step, rc != 0 ? &err : NULL);
+        }
+        if (rc != 0 || !step.worked || stopping(p)) {
+            return;
+        }
+        tries = 0;
+    }
 }
 
 static void ingest_table(struct trib_pipeline *p, struct table *t)

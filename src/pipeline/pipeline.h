@@ -25,7 +25,8 @@ TRIB_CHECKED int trib_pipeline_new(const struct trib_env *env, const struct trib
                                    struct trib_pipeline **ret, struct trib_err *err);
 void trib_pipeline_free(struct trib_pipeline *p);
 /* Drains every stage asked for: ingest until nothing is new, then merge, then marts. Conflicts are tried again a few times.
- * Returns 0, or the first failure in config order (all were told to the observer); everything that could be done was done. */
+ * Asked to stop, it takes no new files and carries on what Bronze holds. Returns 0, or the first failure in config order (all
+ * were told to the observer); everything that could be done was done. */
 TRIB_CHECKED int trib_pipeline_drain(struct trib_pipeline *p, unsigned stages, struct trib_err *err);
 
 /* All tables that SQL may name, by config (schemas bronze, silver, gold, quarantine). [out] trib_catalog_free */

@@ -3,6 +3,7 @@
 An oracle of its own: a map per key, folded in Python from the records themselves. Nothing here knows the program's code.
 """
 import base64
+import dataclasses
 import json
 import random
 from decimal import Decimal
@@ -60,10 +61,22 @@ def canon_item(item):
     return {k: canon(v) for k, v in item.items()}
 
 
-class World:
-    """One table: settings, all its changes in order, and which of them each batch delivers (some again, some late)."""
+@dataclasses.dataclass
+class Target:
+    """A Silver table of a world: items whose `kind` is this text (None: all)."""
+    name: str
+    kind: str | None
+    hard: bool
+    history: bool
 
-    def __init__(self, seed):
+
+class World:
+    """One table: settings, all its changes in order, and which of them each batch delivers (some again, some late).
+
+    growing: attributes appear one after the other, and some integers have fractions only from a moment on."""
+
+    def __init__(self, seed, batches=None, growing=False):
+        g = random.Random(f"growing/{seed}")
         r = self.r = random.Random(f"world/{seed}")
         m = Maker(f"values/{seed}")
         self.seed = seed
@@ -76,10 +89,14 @@ class World:
         self.old_images = r.random() < .8
         pool = [f"a{i}" for i in range(r.randint(2, 8))] + r.sample(["A0", "_sequence", "with space", "dot.ted", "ключ"], 2)
         kinds = {a: r.choice(["any", "any", "S", "I", "I", "N"]) for a in pool}
+        born, whole = {a: g.uniform(0, .8) if growing else 0 for a in pool}, {a: g.uniform(.3, .9) if growing else 0 for a in pool}
+        if growing: kinds.update({a: "G" for a in g.sample(pool, 2)})
+        self.targets = [Target("t", "order" if self.where else None, self.hard, self.history)]
         keys = [self.key(i) for i in range(r.randint(2, 12))]
         state, self.events = {}, []
         seq = 10 ** r.choice([20, 22, 24]) - r.randint(1, 200)
-        for n in range(r.randint(10, 80)):
+        many = r.randint(10, 80)
+        for n in range(many):
             seq += r.randint(1, 9)
             i = r.randrange(len(keys))
             old = state.get(i)
@@ -90,13 +107,14 @@ class World:
                 keep = {} if old is None else {a: v for a, v in old.items() if a not in keys[i] and r.random() < .7}
                 new.update(keep)
                 for a in pool:
-                    if r.random() < .35:
-                        new[a] = m.value() if kinds[a] == "any" or r.random() < .08 else m.scalar(kinds[a])
+                    if n / many >= born[a] and r.random() < .35:
+                        kind = kinds[a] if kinds[a] != "G" else "I" if n / many < whole[a] else "N"
+                        new[a] = m.value() if kind == "any" or kinds[a] != "G" and r.random() < .08 else m.scalar(kind)
                 new["kind"] = {"S": r.choice(["order", "customer"])} if r.random() < .9 else {"N": "1"}
             if op == "MODIFY" and r.random() < .1: new = dict(old)
             self.events.append({"op": op, "keys": keys[i], "new": new, "old": old if self.old_images else None, "seq": seq, "us": T0_US + n * 1_000_000, "id": f"{seed}-{n}"})
             state[i] = new
-        self.batches = self.deliver(r.randint(1, 5))
+        self.batches = self.deliver(batches or r.randint(1, 5))
 
     def key(self, i):
         part = {"S": {"S": f"k{i}" + ["", "é", "😀"][i % 3]}, "N": {"N": str(i * 3 - 4)}, "B": {"B": b64(bytes([i, 0, 255]))}}[self.key_type]
@@ -124,8 +142,9 @@ class World:
         return json.dumps(rec, ensure_ascii=self.r.random() < .5, separators=(",", ":") if self.r.random() < .7 else (", ", ": "))
 
     # ---- what must come out ------------------------------------------------------------------------------------------
-    def is_mine(self, item):
-        return not self.where or item.get("kind") == {"S": "order"}
+    @staticmethod
+    def is_mine(item, target):
+        return target.kind is None or item.get("kind") == {"S": target.kind}
 
     def key_of(self, item):
         return tuple(canon(item[k]) for k in self.key_names)
@@ -135,31 +154,31 @@ class World:
         for e in {e["id"]: e for e in delivered}.values(): out.setdefault(self.key_of(e["keys"]), []).append(e)
         return {k: sorted(v, key=lambda e: e["seq"]) for k, v in out.items()}
 
-    def silver(self, delivered):
+    def silver(self, delivered, target):
         """Key → (item, deleted?, sequence of the values or None, sequence of the delete or None, time)."""
         out = {}
         for k, evs in self.per_key(delivered).items():
-            ups = [e for e in evs if e["new"] is not None and self.is_mine(e["new"])]
-            dels = [e for e in evs if not (e["new"] is not None and self.is_mine(e["new"]))]
-            cand = [(e["seq"], e["new"]) for e in ups] + [(e["seq"], e["old"]) for e in dels if e["old"] is not None and self.is_mine(e["old"])]
+            ups = [e for e in evs if e["new"] is not None and self.is_mine(e["new"], target)]
+            dels = [e for e in evs if not (e["new"] is not None and self.is_mine(e["new"], target))]
+            cand = [(e["seq"], e["new"]) for e in ups] + [(e["seq"], e["old"]) for e in dels if e["old"] is not None and self.is_mine(e["old"], target)]
             gone = bool(dels) and (not ups or dels[-1]["seq"] > ups[-1]["seq"])
-            if gone and self.hard: continue
+            if gone and target.hard: continue
             made = dels[-1] if gone else ups[-1]
-            if self.hard: cand = [(e["seq"], e["new"]) for e in ups]
+            if target.hard: cand = [(e["seq"], e["new"]) for e in ups]
             if not cand:
-                if not self.where: out[k] = (evs[0]["keys"], True, None, made["seq"], made["us"])
+                if target.kind is None: out[k] = (evs[0]["keys"], True, None, made["seq"], made["us"])
                 continue
             seq, item = max(cand, key=lambda c: c[0])
             out[k] = (item, gone, seq, made["seq"] if gone else None, made["us"])
         return out
 
-    def runs(self, delivered):
+    def runs(self, delivered, target):
         """Key → [(item, start, end or None)]."""
         out = {}
         for k, evs in self.per_key(delivered).items():
             runs = []
             for e in evs:
-                up = e["new"] is not None and self.is_mine(e["new"])
+                up = e["new"] is not None and self.is_mine(e["new"], target)
                 if runs and runs[-1][2] is None:
                     if up and canon_item(runs[-1][0]) == canon_item(e["new"]): continue
                     runs[-1][2] = e["seq"]

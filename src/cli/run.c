@@ -1,7 +1,7 @@
 /*
  * `tributary run`, and one stage of it alone: `ingest`, `merge`, `marts`. The daemon's loop: passes under the trigger, sleeping in
- * between; the only place that sleeps. SIGTERM and SIGINT drain: the stage that works commits or gives up its batch,
- * nothing is lost either way. SIGHUP swaps the config, or keeps the old one and says why.
+ * between; the only place that sleeps. SIGTERM and SIGINT drain, for 60 s at most: what Bronze has taken goes through to
+ * Gold. SIGHUP swaps the config, or keeps the old one and says why.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -117,7 +117,7 @@ const struct trib_verb trib_verb_run = {
     .summary = "run the pipeline under its trigger; --once drains and exits",
     .text =
         "Takes new source files into Bronze, merges Bronze into Silver and refreshes Gold. A table that fails does not hold up the others; its error is "
-        "logged and, with --once, decides the exit status. SIGTERM and SIGINT finish the batch in work and exit; SIGHUP reads the config again.",
+        "logged and, with --once, decides the exit status. SIGTERM and SIGINT finish what was begun, through to Gold, and exit, after 60 s at the latest; a second one stops at once, and nothing is lost. SIGHUP reads the config again, or keeps the old one and says why.",
     .flags = "once",
     .examples =
         "tributary run --once # drain everything that is there, then exit\ntributary run -c shop.yaml # keep going under `trigger`",

@@ -33,8 +33,9 @@ static int check(const struct trib_ingest_opts *o, const struct trib_snapshot *s
     }
     return trib_err_set(
         err, TRIB_E_CONFIG,
-        "table %s: `%s` is %s in the config, but Bronze was made with %s; put it back, or start the table over with `tributary resync %s`",
-        o->table, setting, wanted, stored, o->table);
+        "table %s: `%s` is %s in the config, but Bronze was made with %s; put it back, or start over with another `lake`, into which "
+        "the source's files are read from the first one on",
+        o->table, setting, wanted, stored);
 }
 
 int trib_settings_check(const struct trib_ingest_opts *o, const struct trib_snapshot *s, struct trib_err *err)

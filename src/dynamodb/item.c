@@ -134,7 +134,61 @@ static int canonical_scalar(struct trib_json *j, enum trib_attr_type type, bool 
     return 0;
 }
 
-static int canonical_map(struct trib_json *j, bool twice, unsigned depth, struct trib_buf *to, struct trib_err *err)
+/* Names of a map's members, as canonical text has them. An item that has one twice is none: readers of JSON differ in what it says. */
+struct names {
+    struct name {
+        size_t at, n;
+    } * p;
+    size_t n, cap;
+};
+
+static int by_bytes(const void *a, const void *b, void *text)
+{
+    const struct name *x = a, *y = b;
+    return trib_view_cmp((struct trib_view){(const char *)text + x->at, x->n},
+                         (struct trib_view){(const char *)text + y->at, y->n});
+}
+
+static int check_unique(struct names *names, char *text, struct trib_err *err)
+{
+    if (names->n > 1) {
+        qsort_r(names->p, names->n, sizeof *names->p, by_bytes, text);
+    }
+    for (size_t i = 1; i < names->n; i++) {
+        if (by_bytes(&names->p[i - 1], &names->p[i], text) == 0) {
+            return bad(err, "an attribute occurs twice");
+        }
+    }
+    return 0;
+}
+
+static void add_name(struct names *names, size_t at, size_t n)
+{
+    TRIB_GROW(names->p, names->cap, names->n + 1);
+    names->p[names->n++] = (struct name){at, n};
+}
+
+int trib_members_unique(struct trib_view members, struct trib_err *err)
+{
+    struct trib_json j = trib_json_of(members);
+    struct names names = {0};
+    struct trib_view raw;
+    bool escaped;
+    int rc = 0;
+    do {
+        if (!trib_json_text(&j, &raw, &escaped) || !trib_json_take(&j, ':') || !trib_json_skip(&j, DEPTH * 4, NULL)) {
+            rc = bad(err, "members of a map");
+            break;
+        }
+        add_name(&names, (size_t)(raw.p - members.p), raw.n);
+    } while (trib_json_take(&j, ','));
+    rc = rc != 0 ? rc : check_unique(&names, (char *)(uintptr_t)members.p, err);
+    free(names.p);
+    return rc;
+}
+
+static int canonical_members(struct trib_json *j, bool twice, unsigned depth, struct names *names, struct trib_buf *to,
+                             struct trib_err *err)
 {
     trib_buf_addc(to, '{');
     if (!trib_json_take(j, '{')) {
@@ -144,22 +198,32 @@ static int canonical_map(struct trib_json *j, bool twice, unsigned depth, struct
         trib_buf_addc(to, '}');
         return 0;
     }
-    bool first = true;
     do {
         struct trib_view name;
         char *own;
         if (!text_of(j, &name, &own) || !trib_json_take(j, ':')) {
             return bad(err, "an attribute's name");
         }
-        trib_buf_adds(to, first ? "" : ",");
-        first = false;
+        trib_buf_adds(to, names->n == 0 ? "" : ",");
+        size_t at = to->n;
         trib_json_string(to, name);
+        add_name(names, at, to->n - at);
         free(own);
         trib_buf_addc(to, ':');
         TRIB_TRY(canonical_value(j, twice, depth, to, err));
     } while (trib_json_take(j, ','));
     trib_buf_addc(to, '}');
+    TRIB_TRY(trib_buf_check(to, "canonical text", err)); /* else names would lie outside of it */
+    TRIB_TRY(check_unique(names, to->p, err));
     return trib_json_take(j, '}') ? 0 : bad(err, "a map does not end");
+}
+
+static int canonical_map(struct trib_json *j, bool twice, unsigned depth, struct trib_buf *to, struct trib_err *err)
+{
+    struct names names = {0};
+    int rc = canonical_members(j, twice, depth, &names, to, err);
+    free(names.p);
+    return rc;
 }
 
 static int canonical_list(struct trib_json *j, enum trib_attr_type type, bool twice, unsigned depth,
@@ -263,14 +327,17 @@ int trib_item_canonical(struct trib_view json, bool twice, struct trib_buf *to, 
     size_t n = 0;
     int rc = split_item(&j, twice, &text, &m, &n, err);
     if (rc == 0) {
-        qsort(m, n, sizeof *m, by_name);
+        if (n > 1) {
+            qsort(m, n, sizeof *m, by_name);
+        }
         trib_buf_addc(to, '{');
         for (size_t i = 0; i < n; i++) {
+            rc = i > 0 && by_name(&m[i - 1], &m[i]) == 0 ? bad(err, "an attribute occurs twice") : rc;
             trib_buf_adds(to, i > 0 ? "," : "");
             trib_buf_add(to, text.p + m[i].at, m[i].n);
         }
         trib_buf_addc(to, '}');
-        rc = trib_buf_check(to, "canonical text", err);
+        rc = rc != 0 ? rc : trib_buf_check(to, "canonical text", err);
     }
     for (size_t i = 0; i < n; i++) {
         free(m[i].own);

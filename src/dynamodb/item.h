@@ -42,6 +42,8 @@ bool trib_number_to_decimal(const struct trib_number *n, unsigned precision, uns
                             int64_t *ret_hi);
 /* true when the shortest text that gives the double back is the same number. Never -0.0. */
 bool trib_number_to_double(const struct trib_number *n, double *ret);
+/* The way back: the shortest decimal that gives the double back, of several the nearest. false: NaN, infinite, out of range. */
+bool trib_number_of_double(double v, struct trib_number *ret);
 /* Canonical text: plain while it has at most 38 digits before and 38 behind the point, else d.ddE+x; no surplus zeros.
  * Equal numbers give equal text (docs/formats/item.md). */
 void trib_number_text(const struct trib_number *n, struct trib_buf *to);
@@ -57,11 +59,13 @@ TRIB_CHECKED int trib_item_digest(struct trib_view json, bool base64_twice, stru
                                   struct trib_err *err);
 
 /* Canonical text of an item or of a value, as `_rescued_data` wants it: compact, top-level attributes sorted by UTF-8
- * bytes, nested in source order, minimal escapes, base64 once. */
+ * bytes, nested in source order, minimal escapes, base64 once. DATA when an attribute or a map's member occurs twice. */
 TRIB_CHECKED int trib_item_canonical(struct trib_view json, bool base64_twice, struct trib_buf *to,
                                      struct trib_err *err);
 TRIB_CHECKED int trib_value_canonical(struct trib_view json, bool base64_twice, struct trib_buf *to,
                                       struct trib_err *err);
+/* members: `"name":{…},…` of canonical text. DATA when a name occurs twice. */
+TRIB_CHECKED int trib_members_unique(struct trib_view members, struct trib_err *err);
 /* Appends a JSON string with quotes: nothing escaped but " \ and control characters (\b \t \n \f \r, else \u00XX). */
 void trib_json_string(struct trib_buf *to, struct trib_view text);
 

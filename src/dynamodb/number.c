@@ -45,8 +45,11 @@ static bool parse_exponent(const char **p, const char *end, int64_t *ret)
 bool trib_number_parse(struct trib_view text, struct trib_number *ret)
 {
     struct trib_number n = {0};
+    if (text.n == 0) {
+        return false; /* an empty view may be NULL */
+    }
     const char *p = text.p, *end = text.p + text.n;
-    if (p < end && (*p == '-' || *p == '+')) {
+    if (*p == '-' || *p == '+') {
         n.negative = *p == '-';
         p++;
     }
@@ -223,6 +226,16 @@ static void shortest(double v, struct trib_number *ret)
         }
     }
     digits_of(v, 17, ret);
+}
+
+bool trib_number_of_double(double v, struct trib_number *ret)
+{
+    if (v == 0) {
+        *ret = (struct trib_number){0};
+        return true;
+    }
+    shortest(v, ret);
+    return ret->n_digits > 0;
 }
 
 bool trib_number_to_double(const struct trib_number *n, double *ret)

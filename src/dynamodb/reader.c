@@ -33,6 +33,7 @@ struct trib_reader {
     int failed;               /* code of a read that failed, told once everything before it was handed out */
     int64_t cut_at;           /* the record that the failure cut off, -1: none; it is not told on its own */
     struct trib_view cut_raw; /* its bytes, where they are at hand */
+    size_t mended;            /* where the bytes end that a mended page's block has from the object; 0: not mended */
     struct trib_err failure;
     enum trib_record_kind kind;
     struct trib_container c;
@@ -257,6 +258,7 @@ static bool mend(struct trib_reader *r)
     memcpy(b->data + n, "]}", 2);
     b->cap = b->n = n + 2;
     b->next = NULL;
+    r->mended = n;
     r->cur->next = r->held;
     r->held = r->cur;
     r->cur = b;
@@ -463,7 +465,7 @@ int trib_reader_next(struct trib_reader *r, enum trib_reader_result *ret_result,
         if (e == TRIB_ENVELOPE_BAD) {
             char reason[sizeof bad->reason];
             memcpy(reason, bad->reason, sizeof reason);
-            set_bad(r, start, end, reason, bad);
+            set_bad(r, start, r->mended > 0 && r->mended < end ? r->mended : end, reason, bad);
             *ret_result = TRIB_READ_BAD;
             return 0;
         }

@@ -35,11 +35,21 @@ struct piece { /* a rescued top-level attribute: canonical name and value in `sc
     size_t name_at, name_n, value_at, value_n;
 };
 
+/* A value that tells something new about the schema. Kept until the item turned out to be whole: a broken one says nothing. */
+struct surprise {
+    size_t path_at, path_n;       /* names of the maps above, in `path` */
+    struct trib_view name, value; /* live as long as the item and its arena */
+};
+
 struct trib_decoder {
     const struct trib_type *item;
     struct node root;
     uint64_t generation;
-    struct trib_infer *surprises;
+    struct trib_infer *surprises; /* of all items */
+    struct surprise *fresh;       /* of this one */
+    size_t n_fresh, cap_fresh;
+    const char **path;
+    size_t n_path, cap_path;
     uint64_t rescued;
     struct trib_buf scratch, text;
     struct piece *pieces;
@@ -163,6 +173,8 @@ void trib_decoder_free(struct trib_decoder *d)
         trib_buf_free(&d->scratch);
         trib_buf_free(&d->text);
         free(d->pieces);
+        free(d->fresh);
+        free(d->path);
         free(d);
     }
 }
@@ -501,9 +513,54 @@ static enum fit put_value(struct trib_decoder *d, struct node *n, struct trib_js
 
 /* ---- structs -------------------------------------------------------------------------------------------------------- */
 
-/* The whole value, canonical, as a member of the rescued text; and what it says about the schema. */
+static bool is_null_value(struct trib_json j)
+{
+    enum trib_attr_type type;
+    return trib_typed_open(&j, &type) && type == TRIB_A_NULL;
+}
+
+/* The map being read, and those above it; decoding is depth first on one thread. */
+struct place {
+    const struct place *up;
+    const char *attr;
+};
+static _Thread_local const struct place *where_now;
+
+static void note_surprise(struct trib_decoder *d, struct trib_view name, struct trib_view value)
+{
+    struct surprise s = {.path_at = d->n_path, .name = name, .value = value};
+    for (const struct place *p = where_now; p != NULL; p = p->up) {
+        s.path_n++;
+    }
+    TRIB_GROW(d->path, d->cap_path, d->n_path + s.path_n);
+    d->n_path += s.path_n;
+    size_t at = d->n_path;
+    for (const struct place *p = where_now; p != NULL; p = p->up) {
+        d->path[--at] = p->attr;
+    }
+    TRIB_GROW(d->fresh, d->cap_fresh, d->n_fresh + 1);
+    d->fresh[d->n_fresh++] = s;
+}
+
+/* The item is whole: what was new in it counts. */
+static int infer_surprises(struct trib_decoder *d, struct trib_err *err)
+{
+    for (size_t i = 0; i < d->n_fresh; i++) {
+        const struct surprise *s = &d->fresh[i];
+        struct trib_inode *in = &d->surprises->root;
+        for (size_t k = 0; k < s->path_n; k++) {
+            in = trib_inode_member(in, trib_view_of(d->path[s->path_at + k]));
+            in->count[TRIB_A_M] += in->count[TRIB_A_M] == 0;
+        }
+        struct trib_json j = trib_json_of(s->value);
+        TRIB_TRY(trib_inode_value(trib_inode_member(in, s->name), &j, TRIB_ITEM_DEPTH, err));
+    }
+    return 0;
+}
+
+/* The whole value, canonical, as a member of the rescued text; and, where it is a surprise, what it says about the schema. */
 static enum fit rescue_value(struct trib_decoder *d, struct trib_view name, struct trib_json *j, struct trib_buf *to,
-                             struct trib_inode *surprise)
+                             bool surprise)
 {
     struct trib_view span;
     if (!trib_json_skip(j, TRIB_ITEM_DEPTH * 2, &span)) {
@@ -513,42 +570,13 @@ static enum fit rescue_value(struct trib_decoder *d, struct trib_view name, stru
     trib_json_string(to, name);
     trib_buf_addc(to, ':');
     if (trib_value_canonical(span, d->twice, to, d->err) != 0) {
-        return BROKEN; /* before it is inferred: a broken value says nothing about the schema */
+        return BROKEN;
     }
-    if (surprise != NULL) {
-        struct trib_json again = trib_json_of(span);
-        if (trib_inode_value(surprise, &again, TRIB_ITEM_DEPTH, d->err) != 0) {
-            return BROKEN;
-        }
+    if (surprise) {
+        note_surprise(d, name, span);
     }
     return to->overflow ? broken(d, "too much to rescue") : MISFIT;
 }
-
-static bool is_null_value(struct trib_json j)
-{
-    enum trib_attr_type type;
-    return trib_typed_open(&j, &type) && type == TRIB_A_NULL;
-}
-
-/* A list, set or map of the item that does not fit as a whole, below the path that `up` describes: inferred at its place. */
-struct place {
-    const struct place *up;
-    const char *attr;
-};
-
-static struct trib_inode *inode_at(struct trib_decoder *d, const struct place *p)
-{
-    if (p == NULL) {
-        return &d->surprises->root;
-    }
-    struct trib_inode *up = inode_at(d, p->up);
-    if (p->up != NULL) {
-        up->count[TRIB_A_M] += up->count[TRIB_A_M] == 0;
-    }
-    return trib_inode_member(up, trib_view_of(p->attr));
-}
-
-static _Thread_local const struct place *where_now; /* the map being read; decoding is depth first on one thread */
 
 static enum fit put_member(struct trib_decoder *d, struct node *c, size_t at, struct trib_view name,
                            struct trib_json *j, struct trib_vec *cols, uint64_t row, struct trib_buf *rescue,
@@ -562,7 +590,7 @@ static enum fit put_member(struct trib_decoder *d, struct node *c, size_t at, st
             }
             return trib_json_skip(j, 2, NULL) ? FIT_AND_RESCUE : broken(d, "a NULL");
         }
-        return rescue_value(d, name, j, rescue, trib_inode_member(inode_at(d, where_now), name));
+        return rescue_value(d, name, j, rescue, true);
     }
     struct trib_vec *v = &cols[at];
     if (in_list) {
@@ -579,7 +607,9 @@ static enum fit put_member(struct trib_decoder *d, struct node *c, size_t at, st
         where_now = &here;
         enum fit fit = put_value(d, c, j, v, row, &inner);
         where_now = here.up;
-        if (fit != BROKEN && fit != MISFIT && inner.n > 0) {
+        if (fit != BROKEN && fit != MISFIT && inner.n > 0 && trib_members_unique(trib_buf_view(&inner), d->err) != 0) {
+            fit = BROKEN;
+        } else if (fit != BROKEN && fit != MISFIT && inner.n > 0) {
             trib_buf_adds(rescue, rescue->n > 0 ? "," : "");
             trib_json_string(rescue, name);
             trib_buf_adds(rescue, ":{\"M\":{");
@@ -598,12 +628,12 @@ static enum fit put_member(struct trib_decoder *d, struct node *c, size_t at, st
         }
         if (fit == FIT_AND_RESCUE) {
             *j = start;
-            fit = rescue_value(d, name, j, rescue, NULL);
+            fit = rescue_value(d, name, j, rescue, false);
             return fit == BROKEN ? BROKEN : FIT_AND_RESCUE;
         }
     }
     *j = start;
-    return rescue_value(d, name, j, rescue, trib_inode_member(inode_at(d, where_now), name));
+    return rescue_value(d, name, j, rescue, true);
 }
 
 /* The members of one map (or the item): cols has one vector a child. in_list: a misfit ends it. */
@@ -727,6 +757,7 @@ int trib_decode_item(struct trib_decoder *d, struct trib_view json, unsigned fla
 {
     trib_buf_clear(rescued);
     trib_buf_clear(&d->scratch);
+    d->n_fresh = d->n_path = 0;
     d->twice = (flags & TRIB_DECODE_BASE64_TWICE) != 0;
     d->arena = arena;
     d->err = err;
@@ -745,6 +776,7 @@ int trib_decode_item(struct trib_decoder *d, struct trib_view json, unsigned fla
         TRIB_TRY(sort_rescued(d, rescued, err));
         result.rescued = true;
     }
+    TRIB_TRY(infer_surprises(d, err));
     check_keys(d, cols, row, &result);
     if ((flags & TRIB_DECODE_DIGEST) != 0) {
         TRIB_TRY(trib_item_digest(json, d->twice, &result.digest, err));

@@ -91,7 +91,17 @@ static int number(struct trib_inode *in, struct trib_json *j, struct trib_err *e
     int64_t i;
     uint64_t lo;
     int64_t hi;
-    if (!trib_json_text(j, &raw, &escaped) || escaped || !trib_number_parse(raw, &n)) {
+    if (!trib_json_text(j, &raw, &escaped)) {
+        return bad(err, "a number");
+    }
+    char *copy = escaped ? trib_malloc(raw.n + 1) : NULL;
+    if (escaped) {
+        ssize_t m = trib_json_unescape(raw, copy);
+        raw = (struct trib_view){copy, m < 0 ? 0 : (size_t)m};
+    }
+    bool parsed = trib_number_parse(raw, &n);
+    free(copy);
+    if (!parsed) {
         return bad(err, "a number");
     }
     if (trib_number_to_i64(&n, &i)) {

@@ -188,16 +188,15 @@ static struct trib_i128 decimal_at(const struct trib_type *col, const struct tri
     return (struct trib_i128){(uint64_t)x, x < 0 ? -1 : 0};
 }
 
+/* As trib_scalar_number takes it: both know the same shortest decimal. What no N can be is spelt as C does. */
 static void format_double(double d, struct trib_buf *to)
 {
-    char text[40];
-    for (int p = 1; p <= 17; p++) {
-        (void)snprintf(text, sizeof text, "%.*g", p, d);
-        if (strtod(text, NULL) == d) {
-            break;
-        }
+    struct trib_number n;
+    if (trib_number_of_double(d, &n)) {
+        trib_number_text(&n, to);
+    } else {
+        trib_buf_addf(to, "%.17g", d);
     }
-    trib_buf_adds(to, text);
 }
 
 void trib_scalar_format(const struct trib_type *col, const struct trib_vec *v, uint64_t row, struct trib_buf *to)

@@ -286,6 +286,37 @@ static void to_double(void **state)
     assert_false(__builtin_signbit(zero));
 }
 
+static void of_double(void **state)
+{
+    (void)state;
+    static const struct {
+        double v;
+        const char *text; /* NULL: no N can be it */
+    } CASES[] = {
+        {0, "0"},
+        {-0.0, "0"},
+        {0.1, "0.1"},
+        {-2.5e-7, "-0.00000025"},
+        {1e22, "10000000000000000000000"},
+        {5.684341886080802e-14, "0.00000000000005684341886080802"}, /* 2^-44: "%.17g" has it one digit longer */
+        {1e125, "1E+125"},
+        {1e126, "9.9999999999999992E+125"}, /* its shortest text is no N */
+        {2e126, NULL},
+        {1e-131, NULL},
+        {__builtin_inf(), NULL},
+        {__builtin_nan(""), NULL},
+    };
+    for (size_t i = 0; i < COUNT(CASES); i++) {
+        struct trib_number n;
+        assert_int_equal(trib_number_of_double(CASES[i].v, &n), CASES[i].text != NULL);
+        if (CASES[i].text != NULL) {
+            char *got = text_of(&n);
+            assert_string_equal(got, CASES[i].text);
+            free(got);
+        }
+    }
+}
+
 /* Every double's shortest text must come back, and one digit off must not. */
 static void doubles_round_trip(void **state)
 {
@@ -519,11 +550,17 @@ static void user_sequences_order(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(canonical_text), cmocka_unit_test(rejected),
-        cmocka_unit_test(to_i64),         cmocka_unit_test(to_decimal),
-        cmocka_unit_test(to_double),      cmocka_unit_test(doubles_round_trip),
-        cmocka_unit_test(order),          cmocka_unit_test(sequences),
-        cmocka_unit_test(user_sequences), cmocka_unit_test(user_sequences_order),
+        cmocka_unit_test(canonical_text),
+        cmocka_unit_test(rejected),
+        cmocka_unit_test(to_i64),
+        cmocka_unit_test(to_decimal),
+        cmocka_unit_test(to_double),
+        cmocka_unit_test(of_double),
+        cmocka_unit_test(doubles_round_trip),
+        cmocka_unit_test(order),
+        cmocka_unit_test(sequences),
+        cmocka_unit_test(user_sequences),
+        cmocka_unit_test(user_sequences_order),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

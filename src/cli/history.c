@@ -173,6 +173,7 @@ static int history_run(struct trib_cli *cli, struct trib_err *err)
     }
     struct trib_env *env;
     TRIB_TRY(trib_cli_env(cli, config, true, &env, err));
+    env->reads_only = true;
     struct printer p = {.cli = cli, .env = env};
     TRIB_TRY(trib_conn_open(env->engine, &p.conn, err));
     struct trib_type row = row_type(cli->flags.verbose || cli->flags.output != TRIB_OUTPUT_TABLE);

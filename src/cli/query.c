@@ -88,6 +88,7 @@ static int query_run(struct trib_cli *cli, struct trib_err *err)
     }
     struct trib_env *env;
     TRIB_TRY(trib_cli_env(cli, config, true, &env, err));
+    env->reads_only = true;
     struct trib_catalog_table *tables = NULL;
     size_t n = 0;
     if (config != NULL) {

@@ -148,6 +148,7 @@ static int status_run(struct trib_cli *cli, struct trib_err *err)
     struct status s = {0};
     TRIB_TRY(trib_cli_config(cli, &s.config, err));
     TRIB_TRY(trib_cli_env(cli, s.config, true, &s.env, err));
+    s.env->reads_only = true;
     TRIB_TRY(trib_conn_open(s.env->engine, &s.conn, err));
     columns(&s.row);
     trib_chunk_init_heap(&s.chunk, &s.row, 1);

@@ -96,6 +96,9 @@ struct trib_delta {
     const struct trib_clock *clock;
     const struct trib_rng *rng;
     const char *scratch; /* for checkpoint files */
+    /* Loading and refreshing first make durable the commits that they see: a commit can be visible before it is durable (its writer
+     * is at it right now, or was killed), and what we commit on top must not outlive it. */
+    bool settle;
 };
 
 /* version -1: the newest; else exactly that one (NOT_FOUND when it is not there any more). No table: ret->version is -1, no error.

@@ -297,11 +297,26 @@ static int load_from(struct plan *p, bool full, bool exact, struct trib_snapshot
     return exact ? no_such_version(p, p->target, err) : broken_log(p, missing, err);
 }
 
+/* The newest commit stands for all: each was visible before the next was written. */
+static int settle(const struct trib_delta *t, const struct trib_log_listing *l, struct trib_err *err)
+{
+    if (!t->settle || (l->n_commits == 0 && l->n_checkpoints == 0)) {
+        return 0;
+    }
+    const struct trib_log_commit *c = l->n_commits > 0 ? &l->commits[l->n_commits - 1] : NULL;
+    TRIB_CLEANUP(trib_cleanup_free) char *prefix = trib_delta_log_key(t, "");
+    TRIB_CLEANUP(trib_cleanup_free)
+    char *mark = c != NULL ? trib_asprintf("%" PRId64 " %" PRId64 " %" PRId64, c->version, c->mtime_us, c->size)
+                           : trib_asprintf("checkpoint %" PRId64, l->checkpoints[l->n_checkpoints - 1].version);
+    return trib_store_settle(t->store, prefix, mark, err);
+}
+
 static int load_listing(const struct trib_delta *t, int64_t from, int64_t version, struct trib_snapshot *ret,
                         struct trib_err *err)
 {
     TRIB_CLEANUP(trib_log_listing_free) struct trib_log_listing l = {0};
     TRIB_TRY(trib_log_list(t, from, &l, err));
+    TRIB_TRY(settle(t, &l, err));
     struct plan p = {.t = t, .l = &l, .target = version};
     int64_t newest = l.n_commits > 0 ? l.commits[l.n_commits - 1].version : -1;
     if (l.n_checkpoints > 0 && l.checkpoints[l.n_checkpoints - 1].version > newest) {
@@ -398,6 +413,7 @@ int trib_delta_refresh(const struct trib_delta *t, struct trib_snapshot *s, stru
     }
     TRIB_CLEANUP(trib_log_listing_free) struct trib_log_listing l = {0};
     TRIB_TRY(trib_log_list(t, s->version, &l, err));
+    TRIB_TRY(settle(t, &l, err));
     bool ours = l.n_commits > 0 && l.commits[0].version == s->version &&
                 (s->commit_mtime_us < 0 || l.commits[0].mtime_us == s->commit_mtime_us);
     if (!ours) {

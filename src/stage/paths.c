@@ -52,8 +52,13 @@ char *trib_path_landing(const char *table) { return path_of("raw/dynamodb", tabl
 
 struct trib_delta trib_env_delta(const struct trib_env *env, struct trib_conn *conn, char *path)
 {
-    return (struct trib_delta){
-        .store = env->lake, .path = path, .conn = conn, .clock = env->clock, .rng = env->rng, .scratch = env->scratch};
+    return (struct trib_delta){.store = env->lake,
+                               .path = path,
+                               .conn = conn,
+                               .clock = env->clock,
+                               .rng = env->rng,
+                               .scratch = env->scratch,
+                               .settle = !env->reads_only};
 }
 
 char *trib_app_bronze(const char *pipeline, const char *table)

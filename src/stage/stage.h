@@ -23,6 +23,7 @@ struct trib_env {
     const char *scratch; /* local folder that dies with the process */
     unsigned workers;
     uint64_t memory_bytes;         /* budget outside the engine */
+    bool reads_only;               /* nothing durable is built upon what is read (query, status) */
     bool (*stop_asked)(void *ctx); /* drain: finish or abandon the batch at the next safe place; may be NULL */
     void *stop_ctx;
 };

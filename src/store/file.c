@@ -25,6 +25,11 @@ struct file_store {
      * process that died before its sync, so that it could vanish with our acknowledged objects. */
     char **synced;
     size_t n_synced, cap_synced;
+    /* Folders that were settled, and what was seen in them then. */
+    struct settled {
+        char *prefix, *mark;
+    } * settled;
+    size_t n_settled, cap_settled;
 };
 
 static struct file_store *self(struct trib_store *s) { return (struct file_store *)s; }
@@ -304,6 +309,45 @@ static int file_remove(struct trib_store *base, const char *key, struct trib_err
     return rc == TRIB_E_NOT_FOUND ? 0 : rc;
 }
 
+/* Its entry, NULL where there is none. With the lock held. */
+static struct settled *find_settled(struct file_store *s, const char *prefix)
+{
+    for (size_t i = 0; i < s->n_settled; i++) {
+        if (strcmp(s->settled[i].prefix, prefix) == 0) {
+            return &s->settled[i];
+        }
+    }
+    return NULL;
+}
+
+static int file_settle(struct trib_store *base, const char *prefix, const char *mark, struct trib_err *err)
+{
+    struct file_store *s = self(base);
+    TRIB_TRY(check_key(prefix, true, err));
+    (void)pthread_mutex_lock(&s->lock);
+    const struct settled *before = find_settled(s, prefix);
+    bool same = before != NULL && strcmp(before->mark, mark) == 0;
+    (void)pthread_mutex_unlock(&s->lock);
+    if (same) {
+        return 0;
+    }
+    TRIB_CLEANUP(trib_cleanup_free) char *path = path_of(s, prefix);
+    size_t n = strlen(path);
+    path[n > 1 && path[n - 1] == '/' ? n - 1 : n] = '\0';
+    TRIB_TRY(s->fs->sync_dir(s->fs->ctx, path, err));
+    (void)pthread_mutex_lock(&s->lock);
+    struct settled *e = find_settled(s, prefix);
+    if (e == NULL) {
+        TRIB_GROW(s->settled, s->cap_settled, s->n_settled + 1);
+        e = &s->settled[s->n_settled++];
+        *e = (struct settled){.prefix = trib_strdup(prefix)};
+    }
+    free(e->mark);
+    e->mark = trib_strdup(mark);
+    (void)pthread_mutex_unlock(&s->lock);
+    return 0;
+}
+
 static void file_free(struct trib_store *base)
 {
     struct file_store *s = self(base);
@@ -311,6 +355,11 @@ static void file_free(struct trib_store *base)
         free(s->synced[i]);
     }
     free(s->synced);
+    for (size_t i = 0; i < s->n_settled; i++) {
+        free(s->settled[i].prefix);
+        free(s->settled[i].mark);
+    }
+    free(s->settled);
     (void)pthread_mutex_destroy(&s->lock);
     free(s->root);
     free(s->base.url);
@@ -325,6 +374,7 @@ static const struct trib_store_ops file_ops = {
     .put_file = file_put_file,
     .remove = file_remove,
     .local = file_local,
+    .settle = file_settle,
     .free = file_free,
 };
 

@@ -41,6 +41,11 @@ int trib_store_local(struct trib_store *s, const char *key, char **ret_path, str
     return s->ops->local(s, key, ret_path, err);
 }
 
+int trib_store_settle(struct trib_store *s, const char *prefix, const char *mark, struct trib_err *err)
+{
+    return s->ops->settle == NULL ? 0 : s->ops->settle(s, prefix, mark, err);
+}
+
 void trib_store_free(struct trib_store *s)
 {
     if (s != NULL) {

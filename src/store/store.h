@@ -40,6 +40,9 @@ struct trib_store_ops {
     int (*remove)(struct trib_store *s, const char *key, struct trib_err *err); /* a missing one is no error */
     /* A path by which the engine can read the object; a cached copy for remote stores. [out] free(). */
     int (*local)(struct trib_store *s, const char *key, char **ret_path, struct trib_err *err);
+    /* Makes durable which objects a folder (prefix, as for list) holds now, also those of a writer that died before it could see to it.
+     * mark: what was seen there; the same mark again costs nothing. NULL: every store's object is durable once it is visible. */
+    int (*settle)(struct trib_store *s, const char *prefix, const char *mark, struct trib_err *err);
     void (*free)(struct trib_store *s);
 };
 struct trib_store {
@@ -68,6 +71,7 @@ TRIB_CHECKED int trib_store_put(struct trib_store *s, const char *key, struct tr
 TRIB_CHECKED int trib_store_put_file(struct trib_store *s, const char *key, const char *local_path,
                                      struct trib_err *err);
 TRIB_CHECKED int trib_store_remove(struct trib_store *s, const char *key, struct trib_err *err);
+TRIB_CHECKED int trib_store_settle(struct trib_store *s, const char *prefix, const char *mark, struct trib_err *err);
 TRIB_CHECKED int trib_store_local(struct trib_store *s, const char *key, char **ret_path, struct trib_err *err);
 
 #endif

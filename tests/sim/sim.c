@@ -6,15 +6,17 @@
  *
  * Two lives at once take turns by seed (simfs.h). Time, random numbers and calls are scripted, so that a seed replays: with SIM_TELL=1
  * each life is told and a world's trace (equal for equal seeds), with SIM_TRACE=1 each call.
- * SIM_JOBS: worlds at once (1). Prints TAP. A fault given is planted into the simulated disk, and must make it fail.
+ * SIM_JOBS: worlds at once (1). SIM_FAILURES: stop after so many (20). Prints TAP. A fault given is planted into the simulated disk, and must make it fail.
  *
  * Files: folders under $TMPDIR, removed but for those of failed seeds (the first few). Threads: one a process.
  */
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -24,7 +26,7 @@
 #include "sim/check.h"
 #include "sim/simfs.h"
 
-enum { ENDED_BUSY = 3, ENDED_BAD = 4, MAX_FAILURES = 20, MAX_KEPT = 3, MAX_JOBS = 64 };
+enum { ENDED_BUSY = 3, ENDED_BAD = 4, MAX_KEPT = 3, MAX_JOBS = 64 };
 
 /* Shared by the workers. */
 struct totals {
@@ -41,6 +43,7 @@ static struct {
     struct trib_seeded rng;
     long usual; /* calls of a life, roughly */
     bool tell;
+    long max_failures;
 } sim;
 
 /* --- one life ------------------------------------------------------------------------------------------------------- */
@@ -127,6 +130,7 @@ static void run_lives(int n, long crash_at, enum sim_end end, int ret[SIM_LIVES]
         seeds[i] = trib_seeded_next(&sim.rng);
         pids[i] = fork();
         if (pids[i] == 0) {
+            (void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* a life that waits for its turn must not outlive its world */
             live(i, seeds[i]);
         }
         if (pids[i] < 0) {
@@ -283,7 +287,7 @@ static void worker(const char *base, int number, long runs, const char *fault)
 {
     (void)snprintf(sim.root, sizeof sim.root, "%s/%d", base, number);
     sim.disk = sim_disk_new();
-    while (totals->runs < runs && totals->failures < MAX_FAILURES) {
+    while (totals->runs < runs && totals->failures < sim.max_failures) {
         unsigned long long seed = totals->seed++;
         if (one_world(seed) == 0) {
             continue;
@@ -309,6 +313,7 @@ static int work(const char *base, int jobs, long runs, const char *fault)
     for (int i = 0; i < jobs; i++) {
         pid_t pid = fork();
         if (pid == 0) {
+            (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
             worker(base, i, runs, fault);
             exit(0);
         }
@@ -321,12 +326,19 @@ static int work(const char *base, int jobs, long runs, const char *fault)
     return bad;
 }
 
+static long number_of(const char *variable, long otherwise)
+{
+    const char *text = getenv(variable);
+    return text == NULL || *text == '\0' ? otherwise : strtol(text, NULL, 10);
+}
+
 int main(int argc, char **argv)
 {
     uint64_t seed = argc > 1 ? strtoull(argv[1], NULL, 10) : 1;
     long runs = argc > 2 ? strtol(argv[2], NULL, 10) : 300;
-    const char *fault = argc > 3 ? argv[3] : "", *tmp = getenv("TMPDIR"), *text = getenv("SIM_JOBS");
-    long jobs = text == NULL ? 1 : strtol(text, NULL, 10);
+    const char *fault = argc > 3 ? argv[3] : "", *tmp = getenv("TMPDIR");
+    long jobs = number_of("SIM_JOBS", 1);
+    sim.max_failures = number_of("SIM_FAILURES", 20);
     jobs = runs == 1 || jobs < 1 ? 1 : jobs < MAX_JOBS ? jobs : MAX_JOBS;
     sim.faults.no_sync = strcmp(fault, "no-sync") == 0;
     sim.faults.no_sync_dir = strcmp(fault, "no-sync-dir") == 0;

@@ -168,7 +168,9 @@ static void undo(const struct name *n)
 {
     switch (n->kind) {
     case MADE: (void)unlink(n->path); break;
-    case FOLDER: (void)nftw(n->path, remove_one, 16, FTW_DEPTH | FTW_PHYS); break; /* synced or not, what is below has no way to it */
+    case FOLDER:
+        (void)nftw(n->path, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+        break; /* synced or not, what is below has no way to it */
     case GONE:
         if (n->held[0] != '\0') {
             put_back(n->held, n->path);
@@ -354,8 +356,8 @@ static int s_copy(void *ctx, const char *from, const char *to, struct trib_err *
 {
     (void)ctx;
     int rc;
-    LOCKED(step('c', to); bool existed = access(to, F_OK) == 0;
-           rc = trib_fs_real.copy(trib_fs_real.ctx, from, to, err); if (rc == 0) wrote(to, existed));
+    LOCKED(step('c', to); bool existed = access(to, F_OK) == 0; rc = trib_fs_real.copy(trib_fs_real.ctx, from, to, err);
+           if (rc == 0) wrote(to, existed));
     return rc;
 }
 static int there(const char *path, struct trib_err *err)

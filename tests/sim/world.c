@@ -55,12 +55,13 @@ char *world_config(const struct world *w)
             "FROM silver.t_history h, gold.total c GROUP BY h.pk");
     struct trib_buf b;
     trib_buf_init(&b, 1 << 14);
-    trib_buf_addf(&b,
-                  "pipeline: sim\nlake: %s/lake\nstate: %s/state\ntrigger: {once: true}\nbatch: {files: %ld}\n"
-                  "tables:\n  - name: T\n    key: {partition: pk}\n    source: {type: files, path: %s/in}\n"
-                  "    silver: {domain: d, table: t, deletes: %s, history: %s}\n"
-                  "gold:\n  - {subject: g, name: live, sql: %s/live.sql}\n  - {subject: g, name: total, sql: %s/total.sql}\n",
-                  r, r, w->batch_files, r, w->hard ? "hard" : "soft", w->scd2 ? "scd2" : "none", r, r);
+    trib_buf_addf(
+        &b,
+        "pipeline: sim\nlake: %s/lake\nstate: %s/state\ntrigger: {once: true}\nbatch: {files: %ld}\n"
+        "tables:\n  - name: T\n    key: {partition: pk}\n    source: {type: files, path: %s/in}\n"
+        "    silver: {domain: d, table: t, deletes: %s, history: %s}\n"
+        "gold:\n  - {subject: g, name: live, sql: %s/live.sql}\n  - {subject: g, name: total, sql: %s/total.sql}\n",
+        r, r, w->batch_files, r, w->hard ? "hard" : "soft", w->scd2 ? "scd2" : "none", r, r);
     if (w->scd2) {
         trib_buf_addf(&b, "  - {subject: g, name: runs, sql: %s/runs.sql}\n", r);
     }
@@ -107,18 +108,19 @@ static void put_image(FILE *f, const char *name, int key, struct world_image ima
 static void put_record(struct world *w, FILE *f, int event, long id)
 {
     const struct world_event *e = &w->events[event];
-    (void)fprintf(f,
-                  "{\"eventID\":\"e%ld\",\"eventName\":\"%s\",\"eventVersion\":\"1.1\",\"eventSource\":\"aws:dynamodb\","
-                  "\"awsRegion\":\"eu-west-1\",\"dynamodb\":{\"ApproximateCreationDateTime\":%lld,\"Keys\":{\"pk\":{\"S\":\"k%d\"}}",
-                  id, e->up ? "MODIFY" : "REMOVE", (long long)e->second, e->key);
+    (void)fprintf(
+        f,
+        "{\"eventID\":\"e%ld\",\"eventName\":\"%s\",\"eventVersion\":\"1.1\",\"eventSource\":\"aws:dynamodb\","
+        "\"awsRegion\":\"eu-west-1\",\"dynamodb\":{\"ApproximateCreationDateTime\":%lld,\"Keys\":{\"pk\":{\"S\":\"k%d\"}}",
+        id, e->up ? "MODIFY" : "REMOVE", (long long)e->second, e->key);
     if (e->up) {
         put_image(f, "NewImage", e->key, e->image);
     }
     if (e->has_old) {
         put_image(f, "OldImage", e->key, e->old);
     }
-    (void)fprintf(f, ",\"SequenceNumber\":\"%lld\",\"SizeBytes\":20,\"StreamViewType\":\"%s\"}}\n", (long long)e->sequence,
-                  w->old_images ? "NEW_AND_OLD_IMAGES" : "NEW_IMAGE");
+    (void)fprintf(f, ",\"SequenceNumber\":\"%lld\",\"SizeBytes\":20,\"StreamViewType\":\"%s\"}}\n",
+                  (long long)e->sequence, w->old_images ? "NEW_AND_OLD_IMAGES" : "NEW_IMAGE");
     if (w->n_deliveries == WORLD_DELIVERIES) {
         abort();
     }
@@ -416,7 +418,7 @@ static void want_runs(const struct world *w, struct world_table *t)
     }
 }
 
-#define SILVER "pk, v, CAST(n AS BIGINT), _sequence, epoch_us(_updated_at)"
+#define SILVER  "pk, v, CAST(n AS BIGINT), _sequence, epoch_us(_updated_at)"
 #define HISTORY SILVER ", __START_AT, __END_AT, epoch_us(_valid_from), epoch_us(_valid_to)"
 
 size_t world_tables(const struct world *w, struct world_table *ret)

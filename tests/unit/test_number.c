@@ -300,7 +300,7 @@ static void of_double(void **state)
         {1e22, "10000000000000000000000"},
         {5.684341886080802e-14, "0.00000000000005684341886080802"}, /* 2^-44: "%.17g" has it one digit longer */
         {1e125, "1E+125"},
-        {1e126, "9.9999999999999992E+125"}, /* its shortest text is no N */
+        {1e126, "9.999999999999999E+125"}, /* its shortest text is no N */
         {2e126, NULL},
         {1e-131, NULL},
         {__builtin_inf(), NULL},

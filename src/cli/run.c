@@ -86,6 +86,9 @@ static int run_stages(struct trib_cli *cli, unsigned stages, struct trib_err *er
     struct trib_pipeline *p = NULL;
     trib_signals_install();
     TRIB_TRY(make(cli, config, &observer, &p, err));
+    if (!cli->flags.once && config->trigger != TRIB_TRIGGER_ONCE) {
+        trib_logkv(&cli->log, TRIB_LOG_INFO, "started", "config", config->file, "lake", config->lake, NULL);
+    }
     int rc = 0;
     for (;;) {
         bool once = cli->flags.once || config->trigger == TRIB_TRIGGER_ONCE; /* a reload may change it */

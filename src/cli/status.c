@@ -1,19 +1,18 @@
 /*
- * `tributary status`: the state of every table and target, read from the lake alone: the daemon may be down. Lag is what a stage has
- * not taken yet of the stage before it; positions are the versions that the logs hold.
+ * `tributary status`: the state of every table and target, read from the lake (and from the source, where it can be listed): the
+ * daemon may be down, or run on another machine.
  */
 #include <stdlib.h>
 
 #include "cli/cli.h"
 #include "cli/output.h"
 #include "cli/verbs.h"
+#include "os/os.h"
+#include "pipeline/pipeline.h"
 
-enum { N_COLUMNS = 9 };
+enum { N_COLUMNS = 11 };
 
 struct status {
-    struct trib_env *env;
-    struct trib_conn *conn;
-    const struct trib_config *config;
     struct trib_type row;
     struct trib_chunk chunk;
     struct trib_output_writer *writer;
@@ -26,7 +25,8 @@ static void columns(struct trib_type *row)
         enum trib_type_id type;
     } all[N_COLUMNS] = {{"table", TRIB_T_STRING}, {"layer", TRIB_T_STRING},        {"target", TRIB_T_STRING},
                         {"state", TRIB_T_STRING}, {"rows", TRIB_T_LONG},           {"version", TRIB_T_LONG},
-                        {"merged", TRIB_T_LONG},  {"committed", TRIB_T_TIMESTAMP}, {"note", TRIB_T_STRING}};
+                        {"merged", TRIB_T_LONG},  {"committed", TRIB_T_TIMESTAMP}, {"pending", TRIB_T_LONG},
+                        {"lag_s", TRIB_T_LONG},   {"note", TRIB_T_STRING}};
     *row = trib_type_simple(TRIB_T_STRUCT);
     for (size_t i = 0; i < N_COLUMNS; i++) {
         (void)trib_type_add(row, all[i].name, trib_type_simple(all[i].type));
@@ -54,121 +54,44 @@ static void put_number(struct status *s, size_t col, int64_t x)
     }
 }
 
-static int64_t count_rows(const struct trib_snapshot *t)
+static void line(void *ctx, const struct trib_state *t)
 {
-    int64_t rows = 0;
-    for (size_t i = 0; i < t->n_adds; i++) {
-        if (t->adds[i].rows < 0) {
-            return -1;
-        }
-        rows += t->adds[i].rows;
-    }
-    return rows;
-}
-
-static void emit(struct status *s, const char *table, const char *layer, const char *target, const char *state,
-                 const struct trib_snapshot *t, int64_t merged, const char *note)
-{
+    static const char *const kinds[] = {[TRIB_STATE_NEW] = "new",
+                                        [TRIB_STATE_CAUGHT_UP] = "caught up",
+                                        [TRIB_STATE_BEHIND] = "behind",
+                                        [TRIB_STATE_UNKNOWN] = "unknown",
+                                        [TRIB_STATE_LOOK] = "look"};
+    struct status *s = ctx;
     trib_chunk_clear(&s->chunk);
-    put_text(s, 0, table);
-    put_text(s, 1, layer);
-    put_text(s, 2, target);
-    put_text(s, 3, state);
-    bool there = t != NULL && t->version >= 0;
-    put_number(s, 4, there ? count_rows(t) : -1);
-    put_number(s, 5, there ? t->version : -1);
-    put_number(s, 6, merged);
-    put_number(s, 7, there ? t->timestamp_ms * 1000 : -1);
-    put_text(s, 8, note);
+    put_text(s, 0, t->table);
+    put_text(s, 1, t->layer);
+    put_text(s, 2, t->target);
+    put_text(s, 3, kinds[t->kind]);
+    put_number(s, 4, t->rows);
+    put_number(s, 5, t->version);
+    put_number(s, 6, t->merged);
+    put_number(s, 7, t->committed_us);
+    put_number(s, 8, t->pending);
+    put_number(s, 9, t->lag_us < 0 ? -1 : t->lag_us / 1000000);
+    put_text(s, 10, t->note);
     s->chunk.rows = 1;
     trib_output_rows(s->writer, &s->chunk);
 }
 
-static int load(struct status *s, char *path, struct trib_snapshot *ret, struct trib_err *err)
-{
-    struct trib_delta d = trib_env_delta(s->env, s->conn, path);
-    int rc = trib_delta_load(&d, -1, ret, err);
-    free(path);
-    return rc;
-}
-
-/* Attributes whose bigint column misfits some number: which hint would cure it (interface.md, `add`), is told by the rescued data. */
-static int silver_line(struct status *s, const struct trib_cfg_table *t, const char *domain, const char *name,
-                       const struct trib_snapshot *bronze, struct trib_err *err)
-{
-    struct trib_snapshot silver = {.version = -1};
-    TRIB_TRY(load(s, trib_path_silver(domain, name), &silver, err));
-    char *app = trib_app_silver(s->config->pipeline, domain, name), *target = trib_asprintf("%s/%s", domain, name);
-    int64_t merged = silver.version < 0 ? -1 : trib_snapshot_txn(&silver, app);
-    char *note = NULL;
-    if (bronze->version > merged) {
-        note = trib_asprintf("%lld Bronze version%s to merge", (long long)(bronze->version - merged),
-                             bronze->version - merged == 1 ? "" : "s");
-    }
-    emit(s, t->name, "silver", target,
-         silver.version < 0 ? "new"
-         : note != NULL     ? "behind"
-                            : "caught up",
-         &silver, merged, note);
-    free(note);
-    free(app);
-    free(target);
-    trib_snapshot_free(&silver);
-    return 0;
-}
-
-static int table_lines(struct status *s, const struct trib_cfg_table *t, struct trib_err *err)
-{
-    struct trib_snapshot bronze = {.version = -1}, quarantine = {.version = -1};
-    TRIB_TRY(load(s, trib_path_bronze(t->name), &bronze, err));
-    emit(s, t->name, "bronze", NULL, bronze.version < 0 ? "new" : "running", &bronze, -1, NULL);
-    int rc = 0;
-    for (size_t k = 0; k < t->n_silver && rc == 0; k++) {
-        rc = silver_line(s, t, t->silver[k].domain, t->silver[k].table, &bronze, err);
-        if (rc == 0 && t->silver[k].scd2) {
-            char *name = trib_asprintf("%s_history", t->silver[k].table);
-            rc = silver_line(s, t, t->silver[k].domain, name, &bronze, err);
-            free(name);
-        }
-    }
-    if (rc == 0) {
-        rc = load(s, trib_path_quarantine(t->name), &quarantine, err);
-    }
-    if (rc == 0 && quarantine.version >= 0) {
-        emit(s, t->name, "quarantine", NULL, "look", &quarantine, -1,
-             "SELECT _ingest_file, _offset, _reason FROM quarantine.\"…\"");
-    }
-    trib_snapshot_free(&bronze);
-    trib_snapshot_free(&quarantine);
-    return rc;
-}
-
 static int status_run(struct trib_cli *cli, struct trib_err *err)
 {
+    const struct trib_config *config;
+    struct trib_env *env;
+    struct trib_pipeline *p = NULL;
     struct status s = {0};
-    TRIB_TRY(trib_cli_config(cli, &s.config, err));
-    TRIB_TRY(trib_cli_env(cli, s.config, true, &s.env, err));
-    s.env->reads_only = true;
-    TRIB_TRY(trib_conn_open(s.env->engine, &s.conn, err));
+    TRIB_TRY(trib_cli_config(cli, &config, err));
+    TRIB_TRY(trib_cli_env(cli, config, true, &env, err));
+    env->reads_only = true;
+    TRIB_TRY(trib_pipeline_new(env, config, cli->flags.tables, cli->flags.n_tables, NULL, &p, err));
     columns(&s.row);
     trib_chunk_init_heap(&s.chunk, &s.row, 1);
     s.writer = trib_output_open(cli->out, cli->flags.output, &s.row, cli->terminal_out ? 60 : 0);
-    int rc = 0;
-    for (size_t i = 0; i < s.config->n_tables && rc == 0; i++) {
-        if (trib_cli_table_wanted(cli, s.config->tables[i].name)) {
-            rc = table_lines(&s, &s.config->tables[i], err);
-        }
-    }
-    for (size_t i = 0; i < s.config->n_gold && rc == 0 && cli->flags.n_tables == 0; i++) {
-        struct trib_snapshot gold = {.version = -1};
-        rc = load(&s, trib_path_gold(s.config->gold[i].subject, s.config->gold[i].name), &gold, err);
-        if (rc == 0) {
-            char *target = trib_asprintf("%s/%s", s.config->gold[i].subject, s.config->gold[i].name);
-            emit(&s, NULL, "gold", target, gold.version < 0 ? "new" : "running", &gold, -1, NULL);
-            free(target);
-        }
-        trib_snapshot_free(&gold);
-    }
+    int rc = trib_pipeline_state(p, trib_now_us(&trib_clock_real), line, &s, err);
     if (rc == 0) {
         trib_output_close(s.writer);
     } else {
@@ -176,7 +99,7 @@ static int status_run(struct trib_cli *cli, struct trib_err *err)
     }
     trib_chunk_free_heap(&s.chunk);
     trib_type_free(&s.row);
-    trib_conn_close(s.conn);
+    trib_pipeline_free(p);
     return rc;
 }
 
@@ -184,7 +107,10 @@ const struct trib_verb trib_verb_status = {
     .name = "status",
     .summary = "state of every table and stage, from the lake alone",
     .text =
-        "Rows, versions and positions of every layer, and what a target has still to merge. Nothing needs to run for it.",
+        "A line for every table, Silver target and mart: rows, newest version, the Bronze version that a target holds (merged), the last commit, what is still "
+        "to take (pending: files for Bronze, Bronze versions for Silver, inputs for Gold) and how old the oldest of it is, in seconds (lag_s). "
+        "state is new, behind, caught up, look (rows in quarantine), or unknown, where the source cannot be listed from here. The note says what to do: "
+        "attributes beyond max_columns, numbers that stay rescued and the hint for them, files that changed after they were taken. Nothing needs to run for it.",
     .examples = "tributary status # all tables\ntributary status --output jsonl --table Orders # for a script",
     .run = status_run,
 };

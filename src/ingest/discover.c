@@ -20,6 +20,8 @@ struct trib_discover {
     bool whole;   /* the listing that filled `pending` reached the end */
     bool any;     /* it saw an object */
     bool warned_empty;
+    trib_seen_fn seen; /* of a survey */
+    void *seen_ctx;
     struct trib_export **exports;
     size_t n_exports, cap_exports;
     struct trib_err refused; /* the first export that was refused in this listing */
@@ -136,6 +138,9 @@ static int on_object(void *ctx, const struct trib_object *o, struct trib_err *er
     }
     struct trib_view name = trib_view_of(o->key);
     bool taken = trib_taken_has(l->taken, name);
+    if (taken && d->seen != NULL && d->seen(d->seen_ctx, o) != 0) {
+        return STOPPED;
+    }
     if (taken && trib_taken_changed(l->taken, name, o->size, o->mtime_us)) {
         trib_logkv(d->env->log, TRIB_LOG_WARN,
                    "a file changed after it was taken: what changed is not ingested; write changes to a new file",
@@ -345,6 +350,33 @@ int trib_discover_next(struct trib_discover *d, struct trib_taken *taken, struct
         TRIB_TRY(list(d, taken, err));
         everything = everything && d->whole;
     }
+}
+
+int trib_discover_survey(struct trib_discover *d, struct trib_taken *taken, trib_seen_fn seen, void *ctx,
+                         int64_t *ret_pending, int64_t *ret_oldest_us, struct trib_err *ret_refused,
+                         struct trib_err *err)
+{
+    int64_t pending = 0, oldest_us = -1;
+    trib_discover_restart(d);
+    d->seen = seen;
+    d->seen_ctx = ctx;
+    int rc;
+    do {
+        rc = list(d, taken, err);
+        for (size_t i = 0; rc == 0 && i < d->n; i++) {
+            int64_t t = d->pending[i].mtime_us;
+            pending += i == 0 || strcmp(d->pending[i - 1].key, d->pending[i].key) != 0;
+            oldest_us = t > 0 && (oldest_us < 0 || t < oldest_us) ? t : oldest_us;
+        }
+    } while (rc == 0 && !d->whole &&
+             d->resume != NULL); /* stopped, and not because the stretch is full: `seen` had enough */
+    d->seen = NULL;
+    *ret_refused = d->refused;
+    trib_discover_restart(d);
+    TRIB_TRY(rc);
+    *ret_pending = pending;
+    *ret_oldest_us = oldest_us;
+    return 0;
 }
 
 void trib_discover_refuse(struct trib_discover *d, const struct trib_source_file *f, const struct trib_err *why)

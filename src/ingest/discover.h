@@ -44,6 +44,12 @@ void trib_discover_free(struct trib_discover *d);
  */
 TRIB_CHECKED int trib_discover_next(struct trib_discover *d, struct trib_taken *taken, struct trib_source_batch *ret,
                                     struct trib_err *err);
+/* Lists everything once, hands out nothing: files that are not taken, the oldest time among them (-1: none known), and what is wrong
+ * with an export. seen, may be NULL: told of every file that is taken; not 0 ends the listing. */
+typedef int (*trib_seen_fn)(void *ctx, const struct trib_object *o);
+TRIB_CHECKED int trib_discover_survey(struct trib_discover *d, struct trib_taken *taken, trib_seen_fn seen, void *ctx,
+                                      int64_t *ret_pending, int64_t *ret_oldest_us, struct trib_err *ret_refused,
+                                      struct trib_err *err);
 /* Forgets what was listed: the next call lists again. */
 void trib_discover_restart(struct trib_discover *d);
 /* The export that holds this file is refused from now on (until the file changes), for this reason. */

@@ -103,54 +103,90 @@ static int refresh(struct trib_mart *m, const struct trib_snapshot *s, const cha
     return rc;
 }
 
-int trib_mart_step(struct trib_mart *m, int64_t now_us, struct trib_step *ret, struct trib_err *err)
+/* The text bound to the newest versions of its inputs, and those versions as positions. NOT_FOUND: an input has no rows yet. */
+struct bound {
+    char *sql;
+    struct trib_txn *txns;
+    size_t n;
+};
+
+static void bound_free(struct bound *b)
 {
-    (void)now_us;
-    *ret = (struct trib_step){.due_us = INT64_MAX, .version = -1};
-    struct trib_sql_scope scope = {.env = m->env,
-                                   .conn = m->conn,
-                                   .tables = m->o.tables,
-                                   .n_tables = m->o.n_tables,
-                                   .at_version = -1,
-                                   .at_us = -1};
-    char *sql = NULL;
-    struct trib_sql_input *inputs = NULL;
-    size_t n = 0;
-    int rc = trib_sql_bind(&scope, m->o.sql, &sql, &inputs, &n, err);
-    if (rc == TRIB_E_NOT_FOUND) { /* an input that is configured and has no rows yet */
-        trib_err_clear(err);
-        return 0;
+    for (size_t i = 0; i < b->n; i++) {
+        free(b->txns[i].app_id);
     }
+    free(b->txns);
+    free(b->sql);
+}
+
+static int bind(struct trib_mart *m, struct bound *ret, struct trib_err *err)
+{
+    const struct trib_sql_scope scope = {.env = m->env,
+                                         .conn = m->conn,
+                                         .tables = m->o.tables,
+                                         .n_tables = m->o.n_tables,
+                                         .at_version = -1,
+                                         .at_us = -1};
+    struct trib_sql_input *inputs = NULL;
+    struct bound b = {0};
+    int rc = trib_sql_bind(&scope, m->o.sql, &b.sql, &inputs, &b.n, err);
     if (rc == TRIB_E_USAGE) { /* the text of the mart is configuration */
         rc = TRIB_E_CONFIG;
         if (err != NULL) {
             err->code = TRIB_E_CONFIG;
         }
     }
+    if (rc != 0) {
+        return rc;
+    }
+    b.txns = trib_calloc(b.n + 1, sizeof *b.txns);
+    for (size_t i = 0; i < b.n; i++) {
+        b.txns[i] = (struct trib_txn){app_id(m, &m->o.tables[inputs[i].table]), inputs[i].version, 0};
+    }
+    free(inputs);
+    *ret = b;
+    return 0;
+}
+
+static size_t newer_inputs(const struct trib_snapshot *gold, const struct bound *b)
+{
+    size_t newer = 0;
+    for (size_t i = 0; i < b->n; i++) {
+        newer += trib_snapshot_txn(gold, b->txns[i].app_id) != b->txns[i].version;
+    }
+    return newer;
+}
+
+int trib_mart_step(struct trib_mart *m, int64_t now_us, struct trib_step *ret, struct trib_err *err)
+{
+    (void)now_us;
+    *ret = (struct trib_step){.due_us = INT64_MAX, .version = -1};
     struct trib_snapshot s = {.version = -1};
+    struct bound b = {0};
+    int rc = bind(m, &b, err);
+    if (rc == TRIB_E_NOT_FOUND) { /* an input that is configured and has no rows yet */
+        trib_err_clear(err);
+        return 0;
+    }
     if (rc == 0) {
         rc = trib_delta_load(&m->gold, -1, &s, err);
     }
-    if (rc == 0) {
-        struct trib_txn *txns = trib_calloc(n, sizeof *txns);
-        bool current = s.version >= 0;
-        for (size_t i = 0; i < n; i++) {
-            txns[i] = (struct trib_txn){app_id(m, &m->o.tables[inputs[i].table]), inputs[i].version, 0};
-            current = current && trib_snapshot_txn(&s, txns[i].app_id) == inputs[i].version;
-        }
-        if (!current) {
-            rc = refresh(m, &s, sql, txns, n, ret, err);
-        }
-        for (size_t i = 0; i < n; i++) {
-            free(txns[i].app_id);
-        }
-        free(txns);
+    if (rc == 0 && (s.version < 0 || newer_inputs(&s, &b) > 0)) {
+        rc = refresh(m, &s, b.sql, b.txns, b.n, ret, err);
     }
     trib_snapshot_free(&s);
-    free(sql);
-    free(inputs);
+    bound_free(&b);
     if (rc != 0) {
         (void)trib_err_wrap(err, "gold %s/%s (%s)", m->o.subject, m->o.name, m->o.sql_file);
     }
     return rc;
+}
+
+int trib_mart_survey(struct trib_mart *m, const struct trib_snapshot *gold, size_t *ret_newer, struct trib_err *err)
+{
+    struct bound b = {0};
+    TRIB_TRY(bind(m, &b, err));
+    *ret_newer = newer_inputs(gold, &b);
+    bound_free(&b);
+    return 0;
 }

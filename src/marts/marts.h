@@ -27,6 +27,10 @@ TRIB_CHECKED int trib_mart_new(const struct trib_env *env, const struct trib_mar
                                struct trib_err *err);
 void trib_mart_free(struct trib_mart *m);
 TRIB_CHECKED int trib_mart_step(struct trib_mart *m, int64_t now_us, struct trib_step *ret, struct trib_err *err);
+/* How many inputs have another version than the one that `gold`, a snapshot of the mart, was made from. NOT_FOUND: one has no rows
+ * yet. For `status`: writes nothing. */
+TRIB_CHECKED int trib_mart_survey(struct trib_mart *m, const struct trib_snapshot *gold, size_t *ret_newer,
+                                  struct trib_err *err);
 
 /* Creates views for the catalogue's tables that the SQL text names (schemas silver, gold, …) and rewrites delta('PATH'[, version := N])
  * calls. ret_sql: the text to run, one statement that reads, without semicolon. at_version: -1 newest, or a version (one table only: USAGE

@@ -33,4 +33,14 @@ TRIB_CHECKED int trib_merge_new(const struct trib_env *env, const struct trib_me
 void trib_merge_free(struct trib_merge *m);
 TRIB_CHECKED int trib_merge_step(struct trib_merge *m, int64_t now_us, struct trib_step *ret, struct trib_err *err);
 
+/* What stays in _rescued_data of a target for a reason that its settings could cure: for `status`. [out] free(), NULL: nothing.
+ * Names are paths as hints have them, separated by ", ". At most a million rows with rescued data are looked at. */
+struct trib_merge_survey {
+    char *over_limit; /* attributes that max_columns leaves no room for */
+    char *numbers;    /* bigint columns that some numbers do not fit, which do fit decimal(38,18) */
+};
+TRIB_CHECKED int trib_merge_survey(const struct trib_env *env, struct trib_conn *conn, const struct trib_merge_opts *o,
+                                   const struct trib_snapshot *bronze, const struct trib_snapshot *silver,
+                                   struct trib_merge_survey *ret, struct trib_err *err);
+
 #endif

@@ -71,6 +71,10 @@ TRIB_CHECKED int trib_merge_schema(struct merge_run *r, struct trib_err *err);
 /* The target's own columns, in order, after the attributes. */
 size_t trib_merge_own_columns(const struct trib_merge *m, const char *names[8], enum trib_type_id types[8]);
 
+/* Infers from every text of a query's one column. */
+TRIB_CHECKED int trib_merge_infer_query(struct trib_conn *c, const char *sql, struct trib_infer *in,
+                                        struct trib_err *err);
+
 /* ---- where.c: `where` as an SQL expression over a Bronze image ------------------------------------------------------ */
 struct trib_where;
 TRIB_CHECKED int trib_where_new(struct trib_conn *c, const char *prefix, const char *expr, const struct trib_type *item,

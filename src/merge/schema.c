@@ -35,7 +35,7 @@ size_t trib_merge_own_columns(const struct trib_merge *m, const char *names[8], 
     return n;
 }
 
-static int infer_query(struct trib_conn *c, const char *sql, struct trib_infer *in, struct trib_err *err)
+int trib_merge_infer_query(struct trib_conn *c, const char *sql, struct trib_infer *in, struct trib_err *err)
 {
     struct trib_result *res = NULL;
     TRIB_TRY(trib_query(c, sql, &res, err));
@@ -82,7 +82,7 @@ static int learn(struct merge_run *r, bool whole, struct trib_infer *in, struct 
         }
         rc = trib_buf_check(&sql, "statement", err);
         if (rc == 0) {
-            rc = infer_query(m->conn, sql.p, in, err);
+            rc = trib_merge_infer_query(m->conn, sql.p, in, err);
         }
     }
     trib_buf_free(&sql);
@@ -216,8 +216,9 @@ int trib_merge_schema(struct merge_run *r, struct trib_err *err)
     trib_infer_free(in);
     if (rc == 0) {
         trib_type_copy(&r->new_item, widened.type.n_fields > 0 ? &widened.type : &grown.type);
-        r->widened = r->s.version >= 0 && (grown.widened || widened.widened);
-        r->schema_changed = r->s.version < 0 || grown.changed || widened.changed;
+        bool hinted = trib_schema_apply_hints(&r->new_item, &m->o.schema);
+        r->widened = r->s.version >= 0 && (grown.widened || widened.widened || hinted);
+        r->schema_changed = r->s.version < 0 || grown.changed || widened.changed || hinted;
         rc = compile(r, err);
     }
     trib_type_free(&grown.type);

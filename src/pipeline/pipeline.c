@@ -2,48 +2,13 @@
  * The pipeline: tables → stages (pipeline.h). Owns the stages and the sources' stores; holds no position of its own.
  * A stage's failure is kept for its table only; the rest goes on. Runs on the caller's thread.
  */
-#include "pipeline/pipeline.h"
-
 #include <stdlib.h>
+
+#include "pipeline/own.h"
 
 #include "ingest/source.h"
 
 enum { TRIES = 8 };
-
-struct target {
-    struct trib_merge_opts opts;
-    struct trib_merge *merge;
-    char *name, *label;
-};
-
-struct table {
-    const struct trib_cfg_table *cfg;
-    struct trib_store *source;
-    struct trib_ingest_opts opts;
-    struct trib_ingest *ingest;
-    const char *keys[2];
-    size_t n_targets;
-    struct target *targets;
-};
-
-struct mart {
-    struct trib_mart_opts opts;
-    struct trib_mart *mart;
-    char *sql;
-};
-
-struct trib_pipeline {
-    const struct trib_env *env;
-    const struct trib_config *config;
-    const struct trib_observer *observer;
-    size_t n_tables;
-    struct table *tables;
-    size_t n_marts;
-    struct mart *marts;
-    struct trib_catalog_table *catalog;
-    size_t n_catalog;
-    struct trib_err first; /* of this drain */
-};
 
 static bool wanted(const char *name, const char *const *tables, size_t n)
 {
@@ -55,7 +20,7 @@ static bool wanted(const char *name, const char *const *tables, size_t n)
     return n == 0;
 }
 
-static struct trib_schema_opts schema_opts(const struct table *t)
+static struct trib_schema_opts schema_opts(const struct trib_pipeline_table *t)
 {
     const struct trib_cfg_table *c = t->cfg;
     return (struct trib_schema_opts){.evolution = c->evolution,
@@ -67,9 +32,10 @@ static struct trib_schema_opts schema_opts(const struct table *t)
                                      .n_keys = t->opts.n_keys};
 }
 
-static void add_target(struct trib_pipeline *p, struct table *t, const struct trib_cfg_silver *s, bool history)
+static void add_target(struct trib_pipeline *p, struct trib_pipeline_table *t, const struct trib_cfg_silver *s,
+                       bool history)
 {
-    struct target *g = &t->targets[t->n_targets++];
+    struct trib_pipeline_target *g = &t->targets[t->n_targets++];
     g->name = history ? trib_asprintf("%s_history", s->table) : trib_strdup(s->table);
     g->label = trib_asprintf("%s/%s", s->domain, g->name);
     g->opts = (struct trib_merge_opts){.pipeline = p->config->pipeline,
@@ -91,7 +57,7 @@ static void add_target(struct trib_pipeline *p, struct table *t, const struct tr
     g->opts.schema.max_columns = t->cfg->max_columns;
 }
 
-static void plan_table(struct trib_pipeline *p, struct table *t, const struct trib_cfg_table *c)
+static void plan_table(struct trib_pipeline *p, struct trib_pipeline_table *t, const struct trib_cfg_table *c)
 {
     t->cfg = c;
     t->keys[0] = c->partition.name;
@@ -120,7 +86,7 @@ static int plan_marts(struct trib_pipeline *p, struct trib_err *err)
     trib_catalog_make(c, &p->catalog, &p->n_catalog);
     p->marts = trib_calloc(c->n_gold, sizeof *p->marts);
     for (size_t i = 0; i < c->n_gold; i++) {
-        struct mart *m = &p->marts[p->n_marts++];
+        struct trib_pipeline_mart *m = &p->marts[p->n_marts++];
         struct trib_buf text;
         trib_buf_init(&text, (size_t)16 << 20);
         int rc = p->env->fs->read(p->env->fs->ctx, c->gold[i].sql_path, 0, -1, &text, err);
@@ -174,7 +140,7 @@ void trib_pipeline_free(struct trib_pipeline *p)
         return;
     }
     for (size_t i = 0; i < p->n_tables; i++) {
-        struct table *t = &p->tables[i];
+        struct trib_pipeline_table *t = &p->tables[i];
         for (size_t k = 0; k < t->n_targets; k++) {
             trib_merge_free(t->targets[k].merge);
             free(t->targets[k].name);
@@ -249,15 +215,20 @@ static void drain(struct trib_pipeline *p, void *stage, step_fn step_once, const
     }
 }
 
-static void ingest_table(struct trib_pipeline *p, struct table *t)
+int trib_pipeline_source(struct trib_pipeline *p, struct trib_pipeline_table *t, struct trib_err *err)
+{
+    if (t->source == NULL) {
+        TRIB_TRY(trib_source_open(p->env->fs, t->cfg->source_path, &t->source, err));
+    }
+    t->opts.source = t->source;
+    return 0;
+}
+
+static void ingest_table(struct trib_pipeline *p, struct trib_pipeline_table *t)
 {
     struct trib_err err = {0};
-    int rc = 0;
-    if (t->source == NULL) {
-        rc = trib_source_open(p->env->fs, t->cfg->source_path, &t->source, &err);
-    }
+    int rc = trib_pipeline_source(p, t, &err);
     if (rc == 0 && t->ingest == NULL) {
-        t->opts.source = t->source;
         rc = trib_ingest_new(p->env, &t->opts, &t->ingest, &err);
     }
     if (rc != 0) {
@@ -267,10 +238,10 @@ static void ingest_table(struct trib_pipeline *p, struct table *t)
     drain(p, t->ingest, step_ingest, "ingest", t->cfg->name, NULL);
 }
 
-static void merge_table(struct trib_pipeline *p, struct table *t)
+static void merge_table(struct trib_pipeline *p, struct trib_pipeline_table *t)
 {
     for (size_t k = 0; k < t->n_targets; k++) {
-        struct target *g = &t->targets[k];
+        struct trib_pipeline_target *g = &t->targets[k];
         struct trib_err err = {0};
         if (g->merge == NULL && trib_merge_new(p->env, &g->opts, &g->merge, &err) != 0) {
             tell(p, "merge", t->cfg->name, g->label, NULL, &err);
@@ -292,7 +263,7 @@ int trib_pipeline_drain(struct trib_pipeline *p, unsigned stages, struct trib_er
         }
     }
     for (size_t i = 0; (stages & TRIB_RUN_MARTS) != 0 && i < p->n_marts; i++) {
-        struct mart *m = &p->marts[i];
+        struct trib_pipeline_mart *m = &p->marts[i];
         struct trib_err e = {0};
         if (m->mart == NULL && trib_mart_new(p->env, &m->opts, &m->mart, &e) != 0) {
             tell(p, "marts", m->opts.name, NULL, NULL, &e);

@@ -29,6 +29,32 @@ void trib_pipeline_free(struct trib_pipeline *p);
  * were told to the observer); everything that could be done was done. */
 TRIB_CHECKED int trib_pipeline_drain(struct trib_pipeline *p, unsigned stages, struct trib_err *err);
 
+/*
+ * What stands in the lake, and what is still to be done: a line per table and layer, from the lake alone (and from the source, where it
+ * can be listed from here). Nothing is written, and no stage need run.
+ */
+enum trib_state_kind {
+    TRIB_STATE_NEW,       /* there is no table yet */
+    TRIB_STATE_CAUGHT_UP, /* nothing is left to take */
+    TRIB_STATE_BEHIND,    /* something is */
+    TRIB_STATE_UNKNOWN,   /* that cannot be told from here; the note says why */
+    TRIB_STATE_LOOK,      /* rows that somebody should look at */
+};
+struct trib_state {
+    const char *table;  /* DynamoDB name; NULL for Gold */
+    const char *layer;  /* "bronze", "silver", "quarantine", "gold" */
+    const char *target; /* "domain/table", "subject/mart"; NULL for Bronze and quarantine */
+    enum trib_state_kind kind;
+    int64_t rows, version, committed_us; /* -1: none, or unknown */
+    int64_t merged;                      /* Silver: the Bronze version that it holds, -1 */
+    int64_t pending;                     /* files, Bronze versions or inputs to take; -1: unknown */
+    int64_t lag_us;                      /* age of the oldest of them, 0 without any; -1: unknown */
+    const char *note;                    /* NULL: nothing to say */
+};
+typedef void (*trib_state_fn)(void *ctx, const struct trib_state *s);
+TRIB_CHECKED int trib_pipeline_state(struct trib_pipeline *p, int64_t now_us, trib_state_fn fn, void *ctx,
+                                     struct trib_err *err);
+
 /* All tables that SQL may name, by config (schemas bronze, silver, gold, quarantine). [out] trib_catalog_free */
 void trib_catalog_make(const struct trib_config *config, struct trib_catalog_table **ret, size_t *ret_n);
 void trib_catalog_free(struct trib_catalog_table *t, size_t n);

@@ -77,6 +77,9 @@ TRIB_CHECKED int trib_schema_evolve(const struct trib_type *current, const struc
 TRIB_CHECKED int trib_schema_adopt(const struct trib_type *current, const struct trib_type *bronze,
                                    const struct trib_schema_opts *o, struct trib_evolved *ret, struct trib_err *err);
 
+/* bigint leaves (keys apart) that a hint calls decimal(p,s) become it; true when one did. For Silver: its rows are written again. */
+bool trib_schema_apply_hints(struct trib_type *item, const struct trib_schema_opts *o);
+
 /* The attribute or member that a field comes from (dynamodb.name, else the name); NULL for columns of our own. [borrow] */
 const char *trib_field_attribute(const struct trib_field *f);
 /* The field of an attribute or member; NULL. [borrow] */

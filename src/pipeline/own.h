@@ -1,0 +1,47 @@
+/* Inside of the pipeline: a config's tables as stages. Nobody else includes this. */
+#ifndef TRIB_PIPELINE_OWN_H
+#define TRIB_PIPELINE_OWN_H
+
+#include "ingest/ingest.h"
+#include "merge/merge.h"
+#include "pipeline/pipeline.h"
+
+struct trib_pipeline_target {
+    struct trib_merge_opts opts;
+    struct trib_merge *merge;
+    char *name, *label;
+};
+
+struct trib_pipeline_table {
+    const struct trib_cfg_table *cfg;
+    struct trib_store *source;
+    struct trib_ingest_opts opts;
+    struct trib_ingest *ingest;
+    const char *keys[2];
+    size_t n_targets;
+    struct trib_pipeline_target *targets;
+};
+
+struct trib_pipeline_mart {
+    struct trib_mart_opts opts;
+    struct trib_mart *mart;
+    char *sql;
+};
+
+struct trib_pipeline {
+    const struct trib_env *env;
+    const struct trib_config *config;
+    const struct trib_observer *observer;
+    size_t n_tables;
+    struct trib_pipeline_table *tables;
+    size_t n_marts;
+    struct trib_pipeline_mart *marts;
+    struct trib_catalog_table *catalog;
+    size_t n_catalog;
+    struct trib_err first; /* of this drain */
+};
+
+/* Opens the table's source for its ingest options, once. */
+TRIB_CHECKED int trib_pipeline_source(struct trib_pipeline *p, struct trib_pipeline_table *t, struct trib_err *err);
+
+#endif

@@ -13,6 +13,7 @@
 enum { N_COLUMNS = 11 };
 
 struct status {
+    bool marts; /* no table was asked for by name */
     struct trib_type row;
     struct trib_chunk chunk;
     struct trib_output_writer *writer;
@@ -62,6 +63,9 @@ static void line(void *ctx, const struct trib_state *t)
                                         [TRIB_STATE_UNKNOWN] = "unknown",
                                         [TRIB_STATE_LOOK] = "look"};
     struct status *s = ctx;
+    if (t->table == NULL && !s->marts) {
+        return;
+    }
     trib_chunk_clear(&s->chunk);
     put_text(s, 0, t->table);
     put_text(s, 1, t->layer);
@@ -83,7 +87,7 @@ static int status_run(struct trib_cli *cli, struct trib_err *err)
     const struct trib_config *config;
     struct trib_env *env;
     struct trib_pipeline *p = NULL;
-    struct status s = {0};
+    struct status s = {.marts = cli->flags.n_tables == 0};
     TRIB_TRY(trib_cli_config(cli, &config, err));
     TRIB_TRY(trib_cli_env(cli, config, true, &env, err));
     env->reads_only = true;

@@ -307,6 +307,7 @@ static void new_field(struct grow *g, struct trib_type *t, const struct trib_ino
     if (!trib_inode_decide(m, g->o, &f)) {
         return;
     }
+    trib_schema_hint_new(&f, path, g->o);
     size_t leaves = trib_type_leaves(&f.type);
     bool fits = g->o->max_columns == 0 || g->leaves + leaves <= g->o->max_columns;
     if (!fits || !g->may_add) {

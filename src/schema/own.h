@@ -32,4 +32,7 @@ bool trib_inode_decide(const struct trib_inode *in, const struct trib_schema_opt
 enum trib_attr_type trib_field_attr(const struct trib_field *f); /* of dynamodb.type; S when absent */
 const char *trib_field_attr_name(const struct trib_field *f);
 
+/* Types that hints give to a column that is made now, or to what is in it (hints.c). path: the field's own. */
+void trib_schema_hint_new(struct trib_field *f, const char *path, const struct trib_schema_opts *o);
+
 #endif

@@ -25,7 +25,8 @@ void trib_merge_key_match(const struct merge_run *r, const char *a, const char *
     }
 }
 
-static int select_files(struct merge_run *r, const size_t *index, size_t n, struct trib_buf *sql, struct trib_err *err)
+int trib_merge_bronze_files(struct merge_run *r, const size_t *index, size_t n, struct trib_buf *sql,
+                            struct trib_err *err)
 {
     struct trib_add *adds = trib_calloc(n, sizeof *adds);
     for (size_t i = 0; i < n; i++) {
@@ -53,7 +54,7 @@ int trib_merge_bronze_select(struct merge_run *r, size_t from, size_t to, struct
     for (size_t i = 0; i < n; i++) {
         index[i] = from + i;
     }
-    int rc = select_files(r, index, n, sql, err);
+    int rc = trib_merge_bronze_files(r, index, n, sql, err);
     free(index);
     return rc;
 }
@@ -80,7 +81,7 @@ int trib_merge_bronze_for(struct merge_run *r, const char *table, struct trib_bu
     }
     trib_result_free(res);
     if (rc == 0) {
-        rc = select_files(r, index, n, sql, err);
+        rc = trib_merge_bronze_files(r, index, n, sql, err);
     }
     free(index);
     return rc;

@@ -3,14 +3,14 @@
  * highest delete. Merging is taking maxima, so order and batching cannot matter.
  *
  * Invariants:
- *  1. `sv` holds Silver's row of each key of ev that has one; `fold` the three maxima of ev; `outcome` both combined.
+ *  1. `sv` holds Silver's row of each key of ev that has one; `fold` the three maxima of each key of `rest`; `outcome` both
+ *     combined. Keys that are marked in `won` as alone are in neither.
  *  2. A key whose state Silver alone cannot tell is folded again from all of Bronze: an event with the sequence that Silver
  *     holds (a redelivery or a tie), or no row where a tombstone may be (hard deletes, `where`).
  *  3. For such keys a part of Silver's state with the sequence of an event in ev is derived again, not kept.
  *  4. outcome.src: 'b' values from Bronze at (f, p), fresh = its new image; 's' values from Silver at (sf, sp); 'k' the key
  *     alone; NULL no row. Keys without a change are not in outcome.
  */
-#include "dynamodb/change.h"
 #include "merge/own.h"
 
 static int silver_rows(struct merge_run *r, struct trib_err *err)
@@ -87,41 +87,67 @@ static int refold_keys(struct merge_run *r, int64_t *ret_n, struct trib_err *err
 }
 
 /*
- * The three maxima of each key. Sequences have one length, so the maximum of sequence || position || time is the event with
- * the highest sequence, and arg_max, which copies every string it ever held, is not needed. Aggregates over strings do
- * not spill: keys are taken in parts of a bounded number of rows.
+ * Most keys have one event of the batch, an upsert, and no row in Silver: their new row is what that event's record says.
+ * They are marked in `won` and need neither fold nor outcome; `rest` has the events of the others.
+ */
+static int part_alone(struct merge_run *r, struct trib_err *err)
+{
+    struct trib_merge *m = r->m;
+    struct trib_buf sql, keys;
+    trib_buf_init(&sql, 4096);
+    trib_buf_init(&keys, 256);
+    trib_merge_key_list(r, "", &keys);
+    trib_buf_addf(&sql, "SELECT f, p FROM ev ANTI JOIN several USING (%s) ANTI JOIN sv USING (%s) WHERE up", keys.p,
+                  keys.p);
+    int rc = trib_marks_fill(m->won, m->conn, sql.p, &r->alone, err);
+    if (rc == 0) {
+        rc = trib_execf(m->conn, err, "CREATE OR REPLACE TEMP TABLE rest AS SELECT * FROM ev WHERE NOT %s(f, p)",
+                        trib_marks_name(m->won));
+    }
+    trib_buf_free(&sql);
+    trib_buf_free(&keys);
+    return rc;
+}
+
+/*
+ * The three maxima of each key of `rest`. An event's place in the order of all (sequence, position) stands for it: aggregates
+ * over strings do not spill, those over numbers do.
  */
 static int fold_events(struct merge_run *r, struct trib_err *err)
 {
-    enum { ROWS_AT_ONCE = 1000000 };
-    int64_t rows = 0;
-    TRIB_TRY(trib_query_i64(r->m->conn, "SELECT count(*) FROM ev", 0, &rows, err));
+    static const char time[] = "make_timestamptz(greatest(epoch_us(%s.ets), 0))";
     struct trib_buf sql, keys;
-    trib_buf_init(&sql, 8192);
+    trib_buf_init(&sql, 16384);
     trib_buf_init(&keys, 256);
     trib_merge_key_list(r, "", &keys);
-    int64_t parts = rows / ROWS_AT_ONCE + 1;
-    int rc = 0;
-    for (int64_t i = 0; i < parts && rc == 0; i++) {
-        trib_buf_clear(&sql);
-        trib_buf_adds(&sql, i == 0 ? "CREATE OR REPLACE TEMP TABLE fold AS " : "INSERT INTO fold ");
-        trib_buf_addf(
-            &sql,
-            "SELECT * EXCLUDE (u, o, d, c), substr(c, 1, %d) AS c_seq, CASE WHEN c IS NOT NULL THEN struct_pack(f := substr(c, %d, 8)::BIGINT, "
-            "p := substr(c, %d, 12)::BIGINT, up := coalesce(c = u, false)) END AS c_at, substr(u, 1, %d) AS u_seq, "
-            "make_timestamptz(substr(u, %d, 20)::BIGINT) AS u_ets, substr(d, 1, %d) AS d_seq, make_timestamptz(substr(d, %d, 20)::BIGINT) AS d_ets "
-            "FROM (SELECT *, greatest(u, o) AS c FROM (SELECT %s, max(x) FILTER (up) AS u, max(x) FILTER (oc) AS o, max(x) FILTER (NOT up) AS d FROM ("
-            "SELECT *, seq || lpad(f::VARCHAR, 8, '0') || lpad(p::VARCHAR, 12, '0') || lpad(greatest(epoch_us(ets), 0)::VARCHAR, 20, '0') AS x FROM ev",
-            TRIB_SEQUENCE_LEN, TRIB_SEQUENCE_LEN + 1, TRIB_SEQUENCE_LEN + 9, TRIB_SEQUENCE_LEN, TRIB_SEQUENCE_LEN + 21,
-            TRIB_SEQUENCE_LEN, TRIB_SEQUENCE_LEN + 21, keys.p);
-        if (parts > 1) {
-            trib_buf_addf(&sql, " WHERE hash(%s) %% %lld = %lld", keys.p, (long long)parts, (long long)i);
-        }
-        trib_buf_adds(&sql, ") GROUP BY ALL))");
-        rc = trib_buf_check(&sql, "statement", err);
-        if (rc == 0) {
-            rc = trib_exec(r->m->conn, sql.p, err);
-        }
+    trib_buf_addf(
+        &sql,
+        "CREATE OR REPLACE TEMP TABLE multi AS SELECT %s, seq, ets, up, oc, f, p FROM rest SEMI JOIN several USING (%s) ORDER BY seq, f, p; "
+        "CREATE OR REPLACE TEMP TABLE fold AS "
+        "SELECT %s, CASE WHEN up OR oc THEN seq END AS c_seq, CASE WHEN up OR oc THEN struct_pack(f := f, p := p, up := up) END AS c_at, "
+        "CASE WHEN up THEN seq END AS u_seq, CASE WHEN up THEN ",
+        keys.p, keys.p, keys.p);
+    trib_buf_addf(&sql, time, "rest");
+    trib_buf_adds(&sql, " END AS u_ets, CASE WHEN NOT up THEN seq END AS d_seq, CASE WHEN NOT up THEN ");
+    trib_buf_addf(&sql, time, "rest");
+    trib_buf_addf(
+        &sql,
+        " END AS d_ets FROM rest ANTI JOIN several USING (%s) UNION ALL BY NAME SELECT g.* EXCLUDE (c, u, d), c.seq AS c_seq, "
+        "CASE WHEN c.seq IS NOT NULL THEN struct_pack(f := c.f, p := c.p, up := coalesce(g.c = g.u, false)) END AS c_at, "
+        "u.seq AS u_seq, CASE WHEN u.seq IS NOT NULL THEN ",
+        keys.p);
+    trib_buf_addf(&sql, time, "u");
+    trib_buf_adds(&sql, " END AS u_ets, d.seq AS d_seq, CASE WHEN d.seq IS NOT NULL THEN ");
+    trib_buf_addf(&sql, time, "d");
+    trib_buf_addf(
+        &sql,
+        " END AS d_ets FROM (SELECT %s, max(rowid) FILTER (up OR oc) AS c, max(rowid) FILTER (up) AS u, "
+        "max(rowid) FILTER (NOT up) AS d FROM multi GROUP BY ALL) g LEFT JOIN multi c ON c.rowid = g.c "
+        "LEFT JOIN multi u ON u.rowid = g.u LEFT JOIN multi d ON d.rowid = g.d",
+        keys.p);
+    int rc = trib_buf_check(&sql, "statement", err);
+    if (rc == 0) {
+        rc = trib_exec(r->m->conn, sql.p, err);
     }
     trib_buf_free(&sql);
     trib_buf_free(&keys);
@@ -200,9 +226,12 @@ int trib_merge_fold(struct merge_run *r, bool *ret_changed, struct trib_err *err
         TRIB_TRY(trib_merge_events(r, "refold", err));
     }
     TRIB_TRY(trib_merge_ties(r, err));
+    TRIB_TRY(part_alone(r, err));
     TRIB_TRY(fold_events(r, err));
     TRIB_TRY(outcomes(r, err));
     TRIB_TRY(trib_query_i64(r->m->conn, "SELECT count(*) FROM outcome", 0, &changed, err));
-    *ret_changed = changed > 0;
+    int64_t plain = 0;
+    TRIB_TRY(trib_marks_fill(r->m->won, r->m->conn, "SELECT f, p FROM outcome WHERE " TRIB_PLAIN, &plain, err));
+    *ret_changed = changed > 0 || r->alone > 0;
     return 0;
 }

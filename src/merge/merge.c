@@ -53,6 +53,12 @@ int trib_merge_new(const struct trib_env *env, const struct trib_merge_opts *o, 
         m->digest_fn = trib_asprintf("trib_%p_digest", (void *)m);
         rc = trib_register_digest(m->conn, m->digest_fn, err);
     }
+    if (rc == 0) {
+        rc = trib_marks_new(m->conn, trib_asprintf("trib_%p_won", (void *)m), &m->won, err);
+    }
+    if (rc == 0) {
+        rc = trib_marks_new(m->conn, trib_asprintf("trib_%p_gone", (void *)m), &m->gone, err);
+    }
     if (rc != 0) {
         trib_merge_free(m);
         return rc;
@@ -70,6 +76,8 @@ void trib_merge_free(struct trib_merge *m)
     trib_convert_free(m->in);
     trib_convert_free(m->rewrite);
     trib_where_free(m->where);
+    trib_marks_free(m->won);
+    trib_marks_free(m->gone);
     free(m->app);
     free(m->bronze_path);
     free(m->silver_path);
@@ -139,6 +147,11 @@ static int run(struct merge_run *r, struct trib_step *ret, struct trib_err *err)
     TRIB_TRY(trib_merge_late(r, err));
     bool changed = false;
     TRIB_TRY(m->o.history ? trib_merge_history(r, &changed, err) : trib_merge_fold(r, &changed, err));
+    /* What led to outcome is not needed any more; it may be most of what the engine holds. */
+    TRIB_TRY(trib_exec(m->conn,
+                       "DROP TABLE IF EXISTS ev; DROP TABLE IF EXISTS sv; DROP TABLE IF EXISTS several; DROP TABLE IF EXISTS rest; "
+                       "DROP TABLE IF EXISTS multi; DROP TABLE IF EXISTS fold; DROP TABLE IF EXISTS runs; DROP TABLE IF EXISTS n",
+                       err));
     return trib_merge_write(r, changed, ret, err);
 }
 
@@ -148,6 +161,8 @@ int trib_merge_step(struct trib_merge *m, int64_t now_us, struct trib_step *ret,
     struct merge_run r = {.m = m, .from = -1, .now_us = now_us};
     r.s.version = r.b.version = -1;
     int rc = run(&r, ret, err);
+    trib_marks_clear(m->won);
+    trib_marks_clear(m->gone);
     for (size_t i = 0; r.batch != NULL && i < r.n_batch; i++) {
         trib_add_free(&r.batch[i]);
     }

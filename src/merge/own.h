@@ -22,6 +22,7 @@ struct trib_merge {
     /* Kept while the schemas that they were made for stay: Bronze's items and old Silver rows to new Silver rows, `where`. */
     struct trib_convert *in, *rewrite;
     struct trib_where *where;
+    struct trib_marks *won, *gone; /* rows of Bronze's files to write as they are; rows of the touched files that go */
 };
 
 /* One step's work. */
@@ -40,7 +41,21 @@ struct merge_run {
     bool schema_changed, widened;
     int64_t now_us;
     int64_t late, ties, rows;
+    int64_t alone; /* marked in won, and not in outcome */
 };
+
+/* ---- marks.c: sets of (file, position), as bits ---------------------------------------------------------------------- */
+struct trib_marks;
+/* Registers name(file BIGINT, pos BIGINT) → BOOLEAN. Takes name. [take] */
+TRIB_CHECKED int trib_marks_new(struct trib_conn *c, char *name, struct trib_marks **ret, struct trib_err *err);
+void trib_marks_free(struct trib_marks *m);
+void trib_marks_clear(struct trib_marks *m);
+/* Adds the rows (file BIGINT, pos BIGINT) of a query, neither NULL; their number is added to *io_n. */
+TRIB_CHECKED int trib_marks_fill(struct trib_marks *m, struct trib_conn *c, const char *sql, int64_t *io_n,
+                                 struct trib_err *err);
+const char *trib_marks_name(const struct trib_marks *m);
+/* Files with marks, ascending. [out] free() */
+size_t *trib_marks_files(const struct trib_marks *m, size_t *ret_n);
 
 /* ---- events.c: the narrow table `ev` (k1[, k2], seq, eid, ets, op, up, oc, f, p) ------------------------------------ */
 /* Reads the batch (or all older files for the keys of table `keys_of`) into ev; creates it for the batch. */
@@ -50,6 +65,9 @@ TRIB_CHECKED int trib_merge_ties(struct merge_run *r, struct trib_err *err);
 /* SELECT over Bronze files [from, to) with their positions as f and p. */
 TRIB_CHECKED int trib_merge_bronze_select(struct merge_run *r, size_t from, size_t to, struct trib_buf *sql,
                                           struct trib_err *err);
+/* SELECT over these Bronze files. */
+TRIB_CHECKED int trib_merge_bronze_files(struct merge_run *r, const size_t *index, size_t n, struct trib_buf *sql,
+                                         struct trib_err *err);
 /* SELECT over exactly the Bronze files that column f of a table names. */
 TRIB_CHECKED int trib_merge_bronze_for(struct merge_run *r, const char *table, struct trib_buf *sql,
                                        struct trib_err *err);
@@ -58,7 +76,9 @@ void trib_merge_key_match(const struct merge_run *r, const char *a, const char *
 void trib_merge_key_list(const struct merge_run *r, const char *prefix, struct trib_buf *sql);
 
 /* ---- fold.c, history.c: what the target's rows become; both leave the tables the writer needs ----------------------- */
-/* `out`: k…, f, p, fresh (values from the new image), sf, sp (old row or null), src 'b' | 's' | 'k' | null (no row), meta columns. */
+/* Rows of outcome whose whole new row Bronze's record tells: written by marks, not by a join. */
+#define TRIB_PLAIN "(src = 'b' AND fresh AND NOT gone)"
+/* `outcome`: k…, f, p, fresh (values from the new image), sf, sp (old row or null), src 'b' | 's' | 'k' | null (no row), meta columns. */
 TRIB_CHECKED int trib_merge_fold(struct merge_run *r, bool *ret_changed, struct trib_err *err);
 TRIB_CHECKED int trib_merge_history(struct merge_run *r, bool *ret_changed, struct trib_err *err);
 

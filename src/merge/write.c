@@ -62,6 +62,35 @@ static int old_select(struct merge_run *r, const struct trib_add *adds, size_t n
     return rc;
 }
 
+/* New rows that Bronze's record tells alone. */
+static int plain_rows(struct merge_run *r, struct trib_buf *sql, struct trib_err *err)
+{
+    const struct trib_merge *m = r->m;
+    const char *names[8];
+    enum trib_type_id types[8];
+    size_t n = trib_merge_own_columns(m, names, types), n_files, *index = trib_marks_files(m->won, &n_files);
+    if (n_files == 0) {
+        free(index);
+        return 0;
+    }
+    trib_buf_adds(sql, "SELECT unnest(img)");
+    for (size_t i = 0; i < n; i++) {
+        trib_buf_addf(sql, ", %s AS ",
+                      i == 0                                ? "make_timestamptz(greatest(epoch_us(_event_ts), 0))"
+                      : strcmp(names[i], "_sequence") == 0 ? "_sequence"
+                      : types[i] == TRIB_T_BOOLEAN         ? "false"
+                                                            : "CAST(NULL AS VARCHAR)");
+        trib_sql_ident(sql, names[i]);
+    }
+    trib_buf_adds(sql, " FROM (SELECT _event_ts, _sequence, ");
+    trib_convert_sql(m->in, "b.record", "b._rescued_data", false, sql);
+    trib_buf_adds(sql, " AS img FROM (");
+    int rc = trib_merge_bronze_files(r, index, n_files, sql, err);
+    trib_buf_addf(sql, ") b WHERE %s(b.f, b.p)) UNION ALL BY NAME ", trib_marks_name(m->won));
+    free(index);
+    return rc;
+}
+
 /* New rows with values from Bronze. */
 static int from_bronze(struct merge_run *r, struct trib_buf *sql, struct trib_err *err)
 {
@@ -76,7 +105,8 @@ static int from_bronze(struct merge_run *r, struct trib_buf *sql, struct trib_er
     TRIB_TRY(trib_merge_bronze_for(r, "winners", sql, err));
     trib_buf_adds(
         sql,
-        ") b JOIN (SELECT * FROM outcome WHERE src = 'b' AND f IN (SELECT f FROM winners)) o ON o.f = b.f AND o.p = b.p)");
+        ") b JOIN (SELECT * FROM outcome WHERE src = 'b' AND f IN (SELECT f FROM winners)");
+    trib_buf_addf(sql, "%s) o ON o.f = b.f AND o.p = b.p)", r->m->o.history ? "" : " AND NOT " TRIB_PLAIN);
     return 0;
 }
 
@@ -133,6 +163,9 @@ static int part_rows(struct merge_run *r, const struct trib_add *files, size_t n
         trib_sql_ident(sql, r->schema.fields[i].name);
     }
     trib_buf_adds(sql, " FROM (");
+    if (first) {
+        TRIB_TRY(plain_rows(r, sql, err));
+    }
     TRIB_TRY(from_bronze(r, sql, err));
     if (first && !r->m->o.history && !r->m->o.hard_deletes && r->m->o.where == NULL) {
         keys_alone(r, sql);
@@ -149,9 +182,7 @@ static int part_rows(struct merge_run *r, const struct trib_add *files, size_t n
         old_columns(r, false, sql);
         trib_buf_adds(sql, " FROM (");
         TRIB_TRY(old_select(r, files, n, sql, err));
-        trib_buf_adds(
-            sql,
-            ") q ANTI JOIN (SELECT moved.i AS qf, sp FROM outcome JOIN moved USING (sf)) o ON q._file = o.qf AND q._pos = o.sp");
+        trib_buf_addf(sql, ") q WHERE NOT %s(q._file, q._pos)", trib_marks_name(r->m->gone));
     }
     trib_buf_adds(sql, ")");
     return trib_buf_check(sql, "statement", err);
@@ -183,12 +214,12 @@ static int write_files(struct merge_run *r, const struct trib_add *old, size_t n
                        struct trib_err *err)
 {
     int64_t last = 0;
-    /* Parts of whole Bronze files with about a million winners each: what is hashed stays bounded. */
-    TRIB_TRY(trib_exec(
-        r->m->conn,
-        "CREATE OR REPLACE TEMP TABLE winner_parts AS SELECT f, (sum(n) OVER (ORDER BY f) - 1)::BIGINT // 1000000 AS part "
-        "FROM (SELECT f, count(*) AS n FROM outcome WHERE src = 'b' GROUP BY f)",
-        err));
+    /* Parts of whole Bronze files with some 250,000 winners each: what is hashed stays small. */
+    TRIB_TRY(trib_execf(
+        r->m->conn, err,
+        "CREATE OR REPLACE TEMP TABLE winner_parts AS SELECT f, (sum(n) OVER (ORDER BY f) - 1)::BIGINT // 250000 AS part "
+        "FROM (SELECT f, count(*) AS n FROM outcome WHERE src = 'b'%s GROUP BY f)",
+        r->m->o.history ? "" : " AND NOT " TRIB_PLAIN));
     TRIB_TRY(trib_query_i64(r->m->conn, "SELECT max(part) FROM winner_parts", 0, &last, err));
     for (int64_t part = 0; part <= last; part++) {
         TRIB_TRY(trib_execf(r->m->conn, err,
@@ -279,6 +310,11 @@ int trib_merge_write(struct merge_run *r, bool changed, struct trib_step *ret, s
         if (rc == 0) {
             rc = touched(r, &old, &n_old, err);
         }
+        if (rc == 0) {
+            int64_t n = 0;
+            rc = trib_marks_fill(m->gone, m->conn, "SELECT moved.i, sp FROM outcome JOIN moved USING (sf)", &n, err);
+        }
+        r->rows += r->alone;
         if (rc == 0) {
             rc = write_files(r, old, n_old, &new, err);
         }

@@ -1,7 +1,15 @@
 #include "base/mem.h"
+#include <malloc.h>
 
 #include <stdio.h>
 #include <stdlib.h>
+
+void trib_mem_few_heaps(void)
+{
+#ifdef M_ARENA_MAX
+    (void)mallopt(M_ARENA_MAX, 2);
+#endif
+}
 
 static _Noreturn void out_of_memory(size_t n)
 {

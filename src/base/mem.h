@@ -28,6 +28,9 @@ static inline int trib_view_eq(struct trib_view a, struct trib_view b)
 static inline int trib_view_is(struct trib_view a, const char *s) { return trib_view_eq(a, trib_view_of(s)); }
 int trib_view_cmp(struct trib_view a, struct trib_view b); /* by bytes, then length */
 
+/* For a program, at its start: few heaps, so that what one thread freed serves the others. */
+void trib_mem_few_heaps(void);
+
 /* Never return NULL. */
 void *trib_malloc(size_t n) __attribute__((malloc, returns_nonnull));
 void *trib_calloc(size_t n, size_t size) __attribute__((malloc, returns_nonnull));

@@ -243,6 +243,7 @@ int trib_cli_main(int argc, char **argv)
     struct trib_cli_own own = {.lock = PTHREAD_MUTEX_INITIALIZER};
     struct trib_cli cli = {.own = &own, .colour = colour_wanted(), .terminal_out = isatty(STDOUT_FILENO) != 0};
     struct trib_err err = {0};
+    trib_mem_few_heaps();
     (void)signal(SIGPIPE, SIG_IGN);
     trib_log_start(&cli);
     cli.out = trib_out_open(&cli);

@@ -64,6 +64,20 @@ static int open_scratch(struct trib_cli_opened *o, const struct trib_config *con
     return trib_scratch_make(NULL, &o->scratch, err);
 }
 
+/*
+ * The budget `memory` is the whole process's. The engine counts its own and spills beyond its limit, five eighths; the rest is
+ * for what it does not count, and for ours. A thread of the engine or of ours works in about 128 MiB of the budget.
+ */
+#define THREAD_BYTES (UINT64_C(128) << 20)
+
+static uint64_t engine_limit(uint64_t memory) { return memory / 8 * 5; }
+
+static unsigned workers_within(uint64_t memory, unsigned wanted)
+{
+    uint64_t most = memory / THREAD_BYTES;
+    return most == 0 ? 1 : most < wanted ? (unsigned)most : wanted;
+}
+
 static int open_base(struct trib_cli *cli, const struct trib_config *config, struct trib_err *err)
 {
     struct trib_cli_opened *o = trib_calloc(1, sizeof *o);
@@ -95,14 +109,18 @@ int trib_cli_env(struct trib_cli *cli, const struct trib_config *config_or_null,
     }
     struct trib_env *env = &cli->own->opened->env;
     if (config_or_null != NULL) { /* a reloaded config may give others */
-        env->workers = config_or_null->workers != 0 ? config_or_null->workers : trib_cpu_count();
         env->memory_bytes = config_or_null->memory_bytes;
+        env->workers = workers_within(env->memory_bytes,
+                                      config_or_null->workers != 0 ? config_or_null->workers : trib_cpu_count());
     }
     if (env->lake == NULL && config_or_null != NULL) {
         TRIB_TRY(trib_store_open(env->fs, config_or_null->lake, &env->lake, err));
     }
     if (env->engine == NULL && engine) {
         struct trib_engine_opts o = {.threads = env->workers, .scratch = env->scratch};
+        if (config_or_null != NULL) {
+            o.limit_bytes = engine_limit(env->memory_bytes);
+        }
         TRIB_TRY(trib_engine_open(&o, &env->engine, err));
     }
     *ret = env;

@@ -19,17 +19,24 @@ static const char *const settings[][2] = {
     {"allow_community_extensions", "false"},
     {"allow_persistent_secrets", "false"},
     {"allocator_background_threads", "false"},
+    /* Freed memory goes back to the system after each task; by default up to 128 MiB a thread stay. */
+    {"allocator_flush_threshold", "1MB"},
+    {"allocator_bulk_deallocation_flush_threshold", "4MB"},
     /* It keeps what was read of files in memory up to the limit; the page cache does that better. */
     {"enable_external_file_cache", "false"},
     /* Only explicit ORDER BY and single streams keep order: files can then be bounded by bytes. See parquet/. */
     {"preserve_insertion_order", "false"},
 };
 
+static uint64_t limit_of(const struct trib_engine_opts *o)
+{
+    return o->limit_bytes == 0 ? UINT64_C(512) << 20 : o->limit_bytes;
+}
+
 static int configure(duckdb_config config, const struct trib_engine_opts *o, struct trib_err *err)
 {
     char limit[32], threads[16];
-    uint64_t bytes = o->limit_bytes == 0 ? UINT64_C(512) << 20 : o->limit_bytes;
-    (void)snprintf(limit, sizeof limit, "%llu B", (unsigned long long)bytes);
+    (void)snprintf(limit, sizeof limit, "%llu B", (unsigned long long)limit_of(o));
     (void)snprintf(threads, sizeof threads, "%u", o->threads == 0 ? 1 : o->threads);
     for (size_t i = 0; i < sizeof settings / sizeof settings[0]; i++) {
         if (duckdb_set_config(config, settings[i][0], settings[i][1]) != DuckDBSuccess) {
@@ -71,6 +78,8 @@ int trib_engine_open(const struct trib_engine_opts *o, struct trib_engine **ret,
         return rc;
     }
     struct trib_engine *e = trib_calloc(1, sizeof *e);
+    e->limit_bytes = limit_of(o);
+    e->threads = o->threads == 0 ? 1 : o->threads;
     char *text = NULL;
     if (duckdb_open_ext(NULL, &e->db, config, &text) != DuckDBSuccess) {
         rc = trib_err_set(err, TRIB_E_INTERNAL, "the SQL engine did not open: %s",
@@ -109,6 +118,10 @@ void trib_engine_close(struct trib_engine *e)
     (void)pthread_mutex_destroy(&e->lock);
     free(e);
 }
+
+uint64_t trib_engine_thread_bytes(const struct trib_engine *e) { return e->limit_bytes / e->threads; }
+
+struct trib_engine *trib_conn_engine(const struct trib_conn *c) { return c->engine; }
 
 const char *trib_engine_version(void) { return duckdb_library_version(); }
 

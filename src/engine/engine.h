@@ -2,7 +2,8 @@
  * The embedded SQL engine (DuckDB): SQL, sort, spill, Parquet reading; table functions and scalar functions of ours.
  * Nothing above this layer includes duckdb.h.
  *
- * Memory: limit_bytes is DuckDB's own limit; beyond it it spills to the scratch folder. Nothing is written elsewhere.
+ * Memory: limit_bytes is DuckDB's own limit; beyond it it spills to the scratch folder. Nothing is written elsewhere. What it does
+ * not count (its Parquet writer's pages, vectors in flight, freed memory that is not given back yet) measured up to 90 MiB.
  * Settings: UTC, no extensions loaded from anywhere, no access to the network. preserve_insertion_order is off: rows keep their order
  * where there is an ORDER BY and where they come from one source of ours.
  * Threads: an engine may be used by several threads, each with a connection of its own (trib_conn).
@@ -25,11 +26,14 @@ struct trib_engine_opts {
 };
 TRIB_CHECKED int trib_engine_open(const struct trib_engine_opts *o, struct trib_engine **ret, struct trib_err *err);
 void trib_engine_close(struct trib_engine *e);
+/* What a running query of the engine may hold per thread, about. */
+uint64_t trib_engine_thread_bytes(const struct trib_engine *e);
 const char *trib_engine_version(void);
 
 struct trib_conn;
 TRIB_CHECKED int trib_conn_open(struct trib_engine *e, struct trib_conn **ret, struct trib_err *err);
 void trib_conn_close(struct trib_conn *c);
+struct trib_engine *trib_conn_engine(const struct trib_conn *c); /* [borrow] */
 /* Stops a running statement from another thread or a signal's consequence. */
 void trib_conn_interrupt(struct trib_conn *c);
 

@@ -39,6 +39,8 @@ struct trib_impl {
 
 struct trib_engine {
     duckdb_database db;
+    uint64_t limit_bytes;
+    unsigned threads;
     pthread_mutex_t lock; /* the lists below */
     struct trib_source *sources;
     struct trib_signature *signatures;

@@ -139,12 +139,11 @@ static int fold_events(struct merge_run *r, struct trib_err *err)
     trib_buf_addf(&sql, time, "u");
     trib_buf_adds(&sql, " END AS u_ets, d.seq AS d_seq, CASE WHEN d.seq IS NOT NULL THEN ");
     trib_buf_addf(&sql, time, "d");
-    trib_buf_addf(
-        &sql,
-        " END AS d_ets FROM (SELECT %s, max(rowid) FILTER (up OR oc) AS c, max(rowid) FILTER (up) AS u, "
-        "max(rowid) FILTER (NOT up) AS d FROM multi GROUP BY ALL) g LEFT JOIN multi c ON c.rowid = g.c "
-        "LEFT JOIN multi u ON u.rowid = g.u LEFT JOIN multi d ON d.rowid = g.d",
-        keys.p);
+    trib_buf_addf(&sql,
+                  " END AS d_ets FROM (SELECT %s, max(rowid) FILTER (up OR oc) AS c, max(rowid) FILTER (up) AS u, "
+                  "max(rowid) FILTER (NOT up) AS d FROM multi GROUP BY ALL) g LEFT JOIN multi c ON c.rowid = g.c "
+                  "LEFT JOIN multi u ON u.rowid = g.u LEFT JOIN multi d ON d.rowid = g.d",
+                  keys.p);
     int rc = trib_buf_check(&sql, "statement", err);
     if (rc == 0) {
         rc = trib_exec(r->m->conn, sql.p, err);

@@ -148,10 +148,11 @@ static int run(struct merge_run *r, struct trib_step *ret, struct trib_err *err)
     bool changed = false;
     TRIB_TRY(m->o.history ? trib_merge_history(r, &changed, err) : trib_merge_fold(r, &changed, err));
     /* What led to outcome is not needed any more; it may be most of what the engine holds. */
-    TRIB_TRY(trib_exec(m->conn,
-                       "DROP TABLE IF EXISTS ev; DROP TABLE IF EXISTS sv; DROP TABLE IF EXISTS several; DROP TABLE IF EXISTS rest; "
-                       "DROP TABLE IF EXISTS multi; DROP TABLE IF EXISTS fold; DROP TABLE IF EXISTS runs; DROP TABLE IF EXISTS n",
-                       err));
+    TRIB_TRY(trib_exec(
+        m->conn,
+        "DROP TABLE IF EXISTS ev; DROP TABLE IF EXISTS sv; DROP TABLE IF EXISTS several; DROP TABLE IF EXISTS rest; "
+        "DROP TABLE IF EXISTS multi; DROP TABLE IF EXISTS fold; DROP TABLE IF EXISTS runs; DROP TABLE IF EXISTS n",
+        err));
     return trib_merge_write(r, changed, ret, err);
 }
 

@@ -76,10 +76,10 @@ static int plain_rows(struct merge_run *r, struct trib_buf *sql, struct trib_err
     trib_buf_adds(sql, "SELECT unnest(img)");
     for (size_t i = 0; i < n; i++) {
         trib_buf_addf(sql, ", %s AS ",
-                      i == 0                                ? "make_timestamptz(greatest(epoch_us(_event_ts), 0))"
+                      i == 0                               ? "make_timestamptz(greatest(epoch_us(_event_ts), 0))"
                       : strcmp(names[i], "_sequence") == 0 ? "_sequence"
                       : types[i] == TRIB_T_BOOLEAN         ? "false"
-                                                            : "CAST(NULL AS VARCHAR)");
+                                                           : "CAST(NULL AS VARCHAR)");
         trib_sql_ident(sql, names[i]);
     }
     trib_buf_adds(sql, " FROM (SELECT _event_ts, _sequence, ");
@@ -103,9 +103,7 @@ static int from_bronze(struct merge_run *r, struct trib_buf *sql, struct trib_er
     }
     trib_buf_adds(sql, " END AS img FROM (");
     TRIB_TRY(trib_merge_bronze_for(r, "winners", sql, err));
-    trib_buf_adds(
-        sql,
-        ") b JOIN (SELECT * FROM outcome WHERE src = 'b' AND f IN (SELECT f FROM winners)");
+    trib_buf_adds(sql, ") b JOIN (SELECT * FROM outcome WHERE src = 'b' AND f IN (SELECT f FROM winners)");
     trib_buf_addf(sql, "%s) o ON o.f = b.f AND o.p = b.p)", r->m->o.history ? "" : " AND NOT " TRIB_PLAIN);
     return 0;
 }

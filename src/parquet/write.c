@@ -17,7 +17,7 @@
 #include "parquet/parquet.h"
 #include "parquet/stats.h"
 
-enum { DEFAULT_GROUP_ROWS = 122880, GROUP_BYTES = 32 << 20, SQL_MAX = 64 << 20 };
+enum { DEFAULT_GROUP_ROWS = 122880, GROUP_MIN_BYTES = 4 << 20, GROUP_MAX_BYTES = 32 << 20, SQL_MAX = 64 << 20 };
 
 void trib_parquet_file_free(struct trib_parquet_file *f)
 {
@@ -34,15 +34,24 @@ void trib_parquet_file_drop(struct trib_parquet_file *f)
     trib_parquet_file_free(f);
 }
 
-static void add_options(struct trib_buf *sql, const struct trib_parquet_opts *o)
+/* A row group stands in memory twice while it is written, beside what the query holds: a fifth of a thread's share. Larger ones are
+ * spilled and read back (measured: three times the CPU). */
+static uint64_t group_bytes(const struct trib_conn *c)
+{
+    uint64_t bytes = trib_engine_thread_bytes(trib_conn_engine(c)) / 5;
+    return bytes < GROUP_MIN_BYTES ? GROUP_MIN_BYTES : bytes > GROUP_MAX_BYTES ? GROUP_MAX_BYTES : bytes;
+}
+
+static void add_options(struct trib_buf *sql, const struct trib_conn *c, const struct trib_parquet_opts *o)
 {
     static const char *const compression[] = {
         [TRIB_ZSTD] = "zstd, COMPRESSION_LEVEL 1", [TRIB_SNAPPY] = "snappy", [TRIB_UNCOMPRESSED] = "uncompressed"};
-    trib_buf_addf(sql,
-                  " (FORMAT parquet, PARQUET_VERSION v1, COMPRESSION %s, ROW_GROUP_SIZE %zu, ROW_GROUP_SIZE_BYTES %d, "
-                  "RETURN_STATS, WRITE_EMPTY_FILE false",
-                  compression[o->compression], o->row_group_rows == 0 ? (size_t)DEFAULT_GROUP_ROWS : o->row_group_rows,
-                  GROUP_BYTES);
+    trib_buf_addf(
+        sql,
+        " (FORMAT parquet, PARQUET_VERSION v1, COMPRESSION %s, ROW_GROUP_SIZE %zu, ROW_GROUP_SIZE_BYTES %llu, "
+        "RETURN_STATS, WRITE_EMPTY_FILE false",
+        compression[o->compression], o->row_group_rows == 0 ? (size_t)DEFAULT_GROUP_ROWS : o->row_group_rows,
+        (unsigned long long)group_bytes(c));
     if (o->file_bytes > 0) {
         trib_buf_addf(sql, ", FILE_SIZE_BYTES %llu", (unsigned long long)o->file_bytes);
     } else {
@@ -193,7 +202,7 @@ static int copy_to(struct trib_conn *c, const char *select, const struct trib_ty
     trib_buf_init(&sql, SQL_MAX);
     trib_buf_addf(&sql, "COPY (%s) TO ", select);
     trib_sql_literal(&sql, trib_view_of(target));
-    add_options(&sql, o);
+    add_options(&sql, c, o);
     int rc = trib_buf_check(&sql, "the statement that writes a Parquet file", err);
     struct trib_result *r = NULL;
     struct copied *stats = NULL;

@@ -57,10 +57,12 @@ static const struct trib_key keys[] = {
      .form = TRIB_KEY_SIZE,
      .flags = TRIB_KEY_STARTER_OFF,
      .initial = "256MiB",
-     .min = 32 * MIB,
+     .min = 128 * MIB,
      .max = MIB << 20,
-     .example = "512MiB",
-     .text = "Memory budget, besides the SQL engine's own limit. It does not depend on the size of the tables."},
+     .example = "1GiB",
+     .text =
+         "Memory budget of the process, the SQL engine included: it spills to disk beyond its part. What is needed does not depend "
+         "on the size of the tables. Each 128 MiB carry one of `workers`. Read at the start; a reload does not change it."},
     {.path = "workers",
      .form = TRIB_KEY_COUNT,
      .flags = TRIB_KEY_STARTER_OFF,

@@ -22,7 +22,7 @@ struct trib_env {
     const struct trib_log *log;
     const char *scratch; /* local folder that dies with the process */
     unsigned workers;
-    uint64_t memory_bytes;         /* budget outside the engine */
+    uint64_t memory_bytes;         /* budget of the whole process, the engine too */
     bool reads_only;               /* nothing durable is built upon what is read (query, status) */
     bool (*stop_asked)(void *ctx); /* drain: finish or abandon the batch at the next safe place; may be NULL */
     void *stop_ctx;

@@ -363,7 +363,7 @@ static const struct bad_case bad_cases[] = {
     {"pipeline: shop\nlake: [a]\n" TABLE, "2:7", "`lake` takes a single value, here is a list"},
     {"pipeline: shop\nlake: ''\n" TABLE, "2:7", "the path is empty"},
     {HEAD "memory: 64MB\n" TABLE, "3:9", "`memory`: `64MB` is no size: a whole number with KiB, MiB, GiB"},
-    {HEAD "memory: 1MiB\n" TABLE, "3:9", "is less than 33554432 bytes"},
+    {HEAD "memory: 1MiB\n" TABLE, "3:9", "is less than 134217728 bytes"},
     {HEAD "memory: 99999999999GiB\n" TABLE, "3:9", "is no size"},
     {HEAD "memory: -1\n" TABLE, "3:9", "is no size"},
     {HEAD "workers: many\n" TABLE, "3:10", "is no whole number, nor one of auto"},

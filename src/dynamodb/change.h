@@ -125,13 +125,9 @@ void trib_sequence_format_us(char to[TRIB_SEQUENCE_LEN + 1], unsigned epoch, uin
  * `silver.sequence: <attribute>`: EEEE-<version>-<the text above>, where <version> is the user's own S or N value encoded so
  * that bytes order as values do: numbers before texts, numbers by value, texts by their UTF-8 bytes, equal values equal
  * bytes (docs/formats/sequence.md). Bytes below '/' never occur in <version> but for its escapes, so '-' ends it in order.
- * Appends. type S: value is the decoded text; N: the number's text. DATA when it is of another type or no number.
- * sequence: a text of trib_sequence_format.
+ * Appends <version>. type S: value is the decoded text; N: the number's text. False, and nothing appended, where the value has no order:
+ * another type, or no number.
  */
-TRIB_CHECKED int trib_sequence_user(struct trib_view sequence, enum trib_attr_type type, struct trib_view value,
-                                    struct trib_buf *to, struct trib_err *err);
-/* <version> alone. */
-void trib_sequence_user_text(struct trib_view text, struct trib_buf *to);
-void trib_sequence_user_number(const struct trib_number *n, struct trib_buf *to);
+TRIB_CHECKED bool trib_sequence_version(enum trib_attr_type type, struct trib_view value, struct trib_buf *to);
 
 #endif

@@ -1,7 +1,7 @@
 /*
  * `_sequence` as text whose byte order is the apply order (spec: merge.md; docs/formats/sequence.md).
  *
- * Owns the two forms: the stream's own, and the one with a version of the user's in front. Pure; any thread.
+ * Owns the stream's own form, and the encoding of a version of the user's, which goes in front. Pure; any thread.
  */
 #include <stdio.h>
 
@@ -64,7 +64,7 @@ void trib_sequence_format_us(char to[TRIB_SEQUENCE_LEN + 1], unsigned epoch, uin
     to[TRIB_SEQUENCE_LEN] = '\0';
 }
 
-void trib_sequence_user_text(struct trib_view text, struct trib_buf *to)
+static void version_text(struct trib_view text, struct trib_buf *to)
 {
     static const char HEX[] = "0123456789abcdef";
     trib_buf_addc(to, 's');
@@ -80,7 +80,7 @@ void trib_sequence_user_text(struct trib_view text, struct trib_buf *to)
     trib_buf_add(to, text.n == 0 ? "" : text.p + from, text.n - from);
 }
 
-void trib_sequence_user_number(const struct trib_number *n, struct trib_buf *to)
+static void version_number(const struct trib_number *n, struct trib_buf *to)
 {
     char text[1 + 1 + 3 + sizeof n->digits + 1];
     size_t k = 0;
@@ -104,28 +104,17 @@ void trib_sequence_user_number(const struct trib_number *n, struct trib_buf *to)
     trib_buf_add(to, text, k);
 }
 
-int trib_sequence_user(struct trib_view sequence, enum trib_attr_type type, struct trib_view value, struct trib_buf *to,
-                       struct trib_err *err)
+bool trib_sequence_version(enum trib_attr_type type, struct trib_view value, struct trib_buf *to)
 {
-    if (sequence.n != TRIB_SEQUENCE_LEN) {
-        return trib_err_set(err, TRIB_E_DATA, "a _sequence has %d bytes, this one has %zu", (int)TRIB_SEQUENCE_LEN,
-                            sequence.n);
-    }
     struct trib_number n = {0};
-    if (type == TRIB_A_N && !trib_number_parse(value, &n)) {
-        return trib_err_set(err, TRIB_E_DATA, "the version attribute is not a DynamoDB number");
+    switch (type) {
+    case TRIB_A_S: version_text(value, to); return true;
+    case TRIB_A_N:
+        if (!trib_number_parse(value, &n)) {
+            return false;
+        }
+        version_number(&n, to);
+        return true;
+    default: return false;
     }
-    if (type != TRIB_A_N && type != TRIB_A_S) {
-        return trib_err_set(err, TRIB_E_DATA, "the version attribute is of type %s; only S and N have an order",
-                            trib_attr_type_text(type));
-    }
-    trib_buf_add(to, sequence.p, 5); /* "EEEE-" */
-    if (type == TRIB_A_N) {
-        trib_sequence_user_number(&n, to);
-    } else {
-        trib_sequence_user_text(value, to);
-    }
-    trib_buf_addc(to, '-');
-    trib_buf_add(to, sequence.p, sequence.n);
-    return trib_buf_check(to, "a _sequence with a version attribute", err);
 }

@@ -113,16 +113,25 @@ static void key_sql(const struct merge_run *r, size_t k, struct trib_buf *sql)
     }
 }
 
-/* seq, eid, ets, op, up (an upsert for this target), oc (a delete whose OldImage counts) from Bronze's columns. */
-static void event_sql(const struct merge_run *r, struct trib_buf *sql)
+/* up: an upsert for this target; oc: a delete whose OldImage counts. */
+void trib_merge_event_sql(const struct merge_run *r, struct trib_buf *sql)
 {
     const struct trib_where *w = r->m->where;
-    trib_buf_adds(sql, "_sequence AS seq, _event_id AS eid, _event_ts AS ets, op, op <> 'REMOVE'");
+    const bool versions = r->m->version != NULL;
+    if (versions) {
+        trib_merge_version_of_new(r, sql);
+    } else {
+        trib_buf_adds(sql, "_sequence AS seq, ");
+    }
+    trib_buf_adds(sql, "_event_id AS eid, _event_ts AS ets, op, op <> 'REMOVE'");
     if (w != NULL) {
         trib_buf_adds(sql, " AND ");
         trib_where_sql(w, "record", "_rescued_data", sql);
     }
     trib_buf_adds(sql, " AS up, ");
+    if (versions) {
+        trib_merge_version_columns(r, sql);
+    }
     if (!r->b_old || r->m->o.hard_deletes || r->m->o.history) {
         trib_buf_adds(sql, "false");
     } else {
@@ -134,7 +143,7 @@ static void event_sql(const struct merge_run *r, struct trib_buf *sql)
             trib_where_sql(w, "old_record", "_rescued_old_data", sql);
         }
     }
-    trib_buf_adds(sql, " AS oc, f, p");
+    trib_buf_adds(sql, " AS oc");
 }
 
 int trib_merge_events(struct merge_run *r, const char *keys_of, struct trib_err *err)
@@ -142,13 +151,13 @@ int trib_merge_events(struct merge_run *r, const char *keys_of, struct trib_err 
     struct trib_buf sql;
     trib_buf_init(&sql, TRIB_SQL_MAX);
     trib_buf_adds(&sql, keys_of == NULL ? "CREATE OR REPLACE TEMP TABLE ev AS " : "INSERT INTO ev ");
-    trib_buf_adds(&sql, "SELECT * FROM (SELECT ");
+    trib_buf_addf(&sql, "SELECT *%s FROM (SELECT ", r->m->version != NULL ? " EXCLUDE (v)" : "");
     for (size_t k = 0; k < r->m->o.n_keys; k++) {
         key_sql(r, k, &sql);
         trib_buf_addf(&sql, " AS k%zu, ", k + 1);
     }
-    event_sql(r, &sql);
-    trib_buf_adds(&sql, " FROM (");
+    trib_merge_event_sql(r, &sql);
+    trib_buf_adds(&sql, ", f, p FROM (");
     size_t from = keys_of == NULL ? 0 : r->n_batch, to = keys_of == NULL ? r->n_batch : r->n_files;
     int rc = trib_merge_bronze_select(r, from, to, &sql, err);
     trib_buf_adds(&sql, ")) e WHERE k1 IS NOT NULL");
@@ -164,6 +173,9 @@ int trib_merge_events(struct merge_run *r, const char *keys_of, struct trib_err 
         rc = trib_exec(r->m->conn, sql.p, err);
     }
     trib_buf_free(&sql);
+    if (rc == 0) {
+        rc = trib_merge_unversioned(r, keys_of == NULL, err);
+    }
     return rc == 0 && keys_of != NULL ? trib_merge_forget_late(r, err) : rc;
 }
 

@@ -6,8 +6,10 @@
  *  1. `sv` holds Silver's row of each key of ev that has one; `fold` the three maxima of each key of `rest`; `outcome` both
  *     combined. Keys that are marked in `won` as alone are in neither.
  *  2. A key whose state Silver alone cannot tell is folded again from all of Bronze: an event with the sequence that Silver
- *     holds (a redelivery or a tie), or no row where a tombstone may be (hard deletes, `where`).
- *  3. For such keys a part of Silver's state with the sequence of an event in ev is derived again, not kept.
+ *     holds (a redelivery or a tie), no row where a tombstone may be (hard deletes, `where`), or a delete that has no version of
+ *     its own (version.c).
+ *  3. For such keys a part of Silver's state that came from an event in ev is derived again, not kept: it has the event's
+ *     sequence, of which only the stream's own text stays what it was when a delete's version is found anew.
  *  4. outcome.src: 'b' values from Bronze at (f, p), fresh = its new image; 's' values from Silver at (sf, sp); 'k' the key
  *     alone; NULL no row. Keys without a change are not in outcome.
  */
@@ -69,6 +71,9 @@ static int refold_keys(struct merge_run *r, int64_t *ret_n, struct trib_err *err
 {
     const struct trib_merge *m = r->m;
     struct trib_buf sql;
+    if (m->version != NULL && r->from >= 0) {
+        TRIB_TRY(trib_merge_unversioned_before(r, err));
+    }
     trib_buf_init(&sql, 4096);
     trib_buf_adds(&sql, "CREATE OR REPLACE TEMP TABLE refold AS SELECT DISTINCT ");
     trib_merge_key_list(r, "ev.", &sql);
@@ -76,10 +81,10 @@ static int refold_keys(struct merge_run *r, int64_t *ret_n, struct trib_err *err
     trib_merge_key_match(r, "ev", "sv", &sql);
     if (r->from < 0) {
         trib_buf_adds(&sql, " WHERE false");
-    } else if (m->o.hard_deletes || m->o.where != NULL) {
-        trib_buf_adds(&sql, " WHERE sv.sf IS NULL OR ev.seq = s_seq OR ev.seq = s_del");
     } else {
         trib_buf_adds(&sql, " WHERE ev.seq = s_seq OR ev.seq = s_del");
+        trib_buf_adds(&sql, m->o.hard_deletes || m->o.where != NULL ? " OR sv.sf IS NULL" : "");
+        trib_buf_adds(&sql, m->version != NULL ? " OR ev.ver IS NULL OR ev.txt <= (SELECT txt FROM open_before)" : "");
     }
     int rc = trib_exec(m->conn, sql.p, err);
     trib_buf_free(&sql);
@@ -157,10 +162,12 @@ static int fold_events(struct merge_run *r, struct trib_err *err)
 static void old_state_sql(const struct merge_run *r, struct trib_buf *sql)
 {
     static const char *const part[] = {"s_seq", "s_del"};
+    const bool versions = r->m->version != NULL;
     trib_buf_adds(sql, "SELECT sv.* EXCLUDE (s_seq, s_del)");
     for (size_t i = 0; i < 2; i++) {
-        trib_buf_addf(sql, ", CASE WHEN refold.k1 IS NOT NULL AND EXISTS (SELECT 1 FROM ev WHERE ev.seq = sv.%s AND ",
-                      part[i]);
+        trib_buf_addf(sql,
+                      ", CASE WHEN refold.k1 IS NOT NULL AND EXISTS (SELECT 1 FROM ev WHERE ev.%s = %s(sv.%s%s) AND ",
+                      versions ? "txt" : "seq", versions ? "right" : "", part[i], versions ? ", 54" : "");
         trib_merge_key_match(r, "ev", "sv", sql);
         trib_buf_addf(sql, ") THEN NULL ELSE sv.%s END AS %s", part[i], part[i]);
     }
@@ -224,6 +231,7 @@ int trib_merge_fold(struct merge_run *r, bool *ret_changed, struct trib_err *err
     if (again > 0) {
         TRIB_TRY(trib_merge_events(r, "refold", err));
     }
+    TRIB_TRY(trib_merge_ranks(r, true, err));
     TRIB_TRY(trib_merge_ties(r, err));
     TRIB_TRY(part_alone(r, err));
     TRIB_TRY(fold_events(r, err));

@@ -20,6 +20,9 @@ static int all_events(struct merge_run *r, struct trib_err *err)
     if (rc == 0 && r->n_files > r->n_batch) {
         rc = trib_merge_events(r, "refold", err);
     }
+    if (rc == 0) {
+        rc = trib_merge_ranks(r, false, err);
+    }
     return rc != 0 ? rc : trib_merge_ties(r, err);
 }
 
@@ -89,34 +92,47 @@ static int old_rows(struct merge_run *r, struct trib_err *err)
     return rc;
 }
 
+/* Rows that stay: the same run, and no tie in it or at its end, which may have come out otherwise. */
+static int kept_rows(struct merge_run *r, struct trib_err *err)
+{
+    struct trib_buf sql;
+    trib_buf_init(&sql, 8192);
+    trib_buf_adds(&sql, "CREATE OR REPLACE TEMP TABLE n AS SELECT * EXCLUDE (end_text, del_text), "
+                        "nullif(end_text, '') AS end_at, nullif(del_text, '') AS m_del FROM runs; "
+                        "CREATE OR REPLACE TEMP TABLE kept AS SELECT ");
+    trib_merge_key_list(r, "n.", &sql);
+    trib_buf_adds(&sql, ", start_at, sf, sp FROM n JOIN sv ON s_start = start_at AND s_end IS NOT DISTINCT FROM end_at "
+                        "AND s_seq = m_seq AND ");
+    trib_merge_key_match(r, "n", "sv", &sql);
+    trib_buf_adds(&sql, " WHERE NOT EXISTS (SELECT 1 FROM tied WHERE tied.seq >= n.start_at AND "
+                        "tied.seq <= coalesce(n.end_at, n.m_seq) AND ");
+    trib_merge_key_match(r, "tied", "n", &sql);
+    trib_buf_adds(&sql, ")");
+    int rc = trib_exec(r->m->conn, sql.p, err);
+    trib_buf_free(&sql);
+    return rc;
+}
+
 int trib_merge_history(struct merge_run *r, bool *ret_changed, struct trib_err *err)
 {
+    int64_t changed = 0;
     TRIB_TRY(all_events(r, err));
     TRIB_TRY(runs(r, err));
     TRIB_TRY(old_rows(r, err));
-    struct trib_buf keys, sql;
+    TRIB_TRY(kept_rows(r, err));
+    struct trib_buf keys;
     trib_buf_init(&keys, 256);
     trib_merge_key_list(r, "", &keys);
-    trib_buf_init(&sql, 8192);
-    trib_buf_addf(
-        &sql,
-        "CREATE OR REPLACE TEMP TABLE n AS SELECT * EXCLUDE (end_text, del_text), nullif(end_text, '') AS end_at, nullif(del_text, '') AS m_del FROM runs; "
+    int rc = trib_execf(
+        r->m->conn, err,
         "CREATE OR REPLACE TEMP TABLE outcome AS "
         "SELECT %s, start_at, end_at, valid_from, valid_to, m_seq, m_del, m_upd, f, p, true AS fresh, NULL::BIGINT AS sf, NULL::BIGINT AS sp, 'b' AS src "
-        "FROM n ANTI JOIN sv ON s_start = start_at AND s_end IS NOT DISTINCT FROM end_at AND s_seq = m_seq AND ",
-        keys.p);
-    trib_merge_key_match(r, "n", "sv", &sql);
-    trib_buf_addf(
-        &sql,
-        " UNION ALL BY NAME SELECT %s, sf, sp, NULL::VARCHAR AS src FROM sv ANTI JOIN n ON s_start = start_at AND s_end IS NOT DISTINCT FROM end_at AND s_seq = m_seq AND ",
-        keys.p);
-    trib_merge_key_match(r, "n", "sv", &sql);
-    int rc = trib_exec(r->m->conn, sql.p, err);
-    int64_t changed = 0;
+        "FROM n ANTI JOIN kept USING (%s, start_at) "
+        "UNION ALL BY NAME SELECT %s, sf, sp, NULL::VARCHAR AS src FROM sv ANTI JOIN kept USING (sf, sp)",
+        keys.p, keys.p, keys.p);
     if (rc == 0) {
         rc = trib_query_i64(r->m->conn, "SELECT count(*) FROM outcome", 0, &changed, err);
     }
-    trib_buf_free(&sql);
     trib_buf_free(&keys);
     *ret_changed = changed > 0;
     return rc;

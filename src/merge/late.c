@@ -31,8 +31,8 @@ static char *cell(const struct trib_vec *v, size_t row)
     return trib_strndup(t.p, t.n);
 }
 
-/* One chunk of late rows → quarantine rows. Columns: file, op, origin, eid, seq, ets µs, item, old. */
-static int quarantine_chunk(struct merge_run *r, struct trib_spool *spool, const struct trib_chunk *c,
+/* One chunk of rejected rows → quarantine rows. Columns: file, op, origin, eid, seq, ets µs, item, old. */
+static int quarantine_chunk(struct trib_spool *spool, const struct trib_chunk *c, const char *what, const char *why,
                             struct trib_err *err)
 {
     for (size_t i = 0; i < c->rows; i++) {
@@ -40,7 +40,7 @@ static int quarantine_chunk(struct merge_run *r, struct trib_spool *spool, const
         for (size_t k = 0; k < 8; k++) {
             text[k] = k == 5 ? NULL : cell(&c->cols[k], i);
         }
-        char *reason = trib_asprintf("late: event %s is older than late_after allows", text[3] != NULL ? text[3] : "?");
+        char *reason = trib_asprintf("%s: event %s %s", what, text[3] != NULL ? text[3] : "?", why);
         struct trib_quarantine_row q = {.file = text[0],
                                         .offset = -1,
                                         .reason = reason,
@@ -57,12 +57,11 @@ static int quarantine_chunk(struct merge_run *r, struct trib_spool *spool, const
             free(text[k]);
         }
         TRIB_TRY(rc);
-        (void)r;
     }
     return 0;
 }
 
-static int to_quarantine(struct merge_run *r, int64_t limit_us, struct trib_err *err)
+int trib_merge_quarantine(struct merge_run *r, const char *what, const char *why, struct trib_err *err)
 {
     struct trib_merge *m = r->m;
     struct trib_buf sql;
@@ -79,19 +78,20 @@ static int to_quarantine(struct merge_run *r, int64_t limit_us, struct trib_err 
     struct trib_result *res = NULL;
     const struct trib_chunk *chunk;
     struct trib_spool *spool = trib_spool_new(m->env->scratch);
-    int rc = trib_merge_bronze_select(r, 0, r->n_batch, &sql, err);
-    trib_buf_addf(&sql, ") WHERE epoch_us(_event_ts) < %lld", (long long)limit_us);
+    int rc = trib_merge_bronze_for(r, "rejected", &sql, err);
+    trib_buf_adds(&sql, ") SEMI JOIN rejected USING (f, p)");
     if (rc == 0 && (rc = trib_buf_check(&sql, "statement", err)) == 0) {
         rc = trib_query(m->conn, sql.p, &res, err);
     }
     while (rc == 0 && (rc = trib_result_next(res, &chunk, err)) == 0 && chunk->rows > 0) {
-        rc = quarantine_chunk(r, spool, chunk, err);
+        rc = quarantine_chunk(spool, chunk, what, why, err);
     }
     trib_result_free(res);
     struct trib_quarantine_opts o = {.pipeline = m->o.pipeline, .table = m->o.table};
     int64_t committed = 0;
     if (rc == 0) {
         rc = trib_quarantine_commit_spools(m->env, &o, &spool, 1, r->now_us, &committed, err);
+        r->quarantined += rc == 0 ? committed : 0;
     }
     trib_spool_free(spool);
     trib_buf_free(&sql);
@@ -116,7 +116,12 @@ int trib_merge_late(struct merge_run *r, struct trib_err *err)
     int rc = trib_query_i64(m->conn, sql.p, 0, &r->late, err);
     trib_buf_free(&sql);
     if (rc == 0 && r->late > 0 && m->o.late == TRIB_LATE_QUARANTINE) {
-        rc = to_quarantine(r, limit, err);
+        rc = trib_execf(m->conn, err,
+                        "CREATE OR REPLACE TEMP TABLE rejected AS SELECT f, p FROM ev WHERE epoch_us(ets) < %lld",
+                        (long long)limit);
+        if (rc == 0) {
+            rc = trib_merge_quarantine(r, "late", "is older than late_after allows", err);
+        }
         if (rc == 0) {
             rc = trib_execf(m->conn, err, "DELETE FROM ev WHERE epoch_us(ets) < %lld", (long long)limit);
         }
@@ -140,7 +145,8 @@ int trib_merge_forget_late(struct merge_run *r, struct trib_err *err)
     if (rc == 0 && s.version >= 0) {
         trib_buf_adds(&sql, "DELETE FROM ev USING (SELECT _event_id AS id, _sequence AS sq FROM (");
         rc = trib_delta_select(&t, &s, s.adds, s.n_adds, false, &sql, err);
-        trib_buf_adds(&sql, ") WHERE starts_with(_reason, 'late: ')) q WHERE ev.eid = q.id AND ev.seq = q.sq");
+        trib_buf_adds(&sql, ") WHERE starts_with(_reason, 'late: ')) q WHERE ev.eid = q.id AND ");
+        trib_buf_adds(&sql, m->version != NULL ? "ev.txt = q.sq" : "ev.seq = q.sq");
         if (rc == 0 && (rc = trib_buf_check(&sql, "statement", err)) == 0) {
             rc = trib_exec(m->conn, sql.p, err);
         }

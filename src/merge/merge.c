@@ -34,11 +34,6 @@ static void reserve(struct trib_merge *m)
 int trib_merge_new(const struct trib_env *env, const struct trib_merge_opts *o, struct trib_merge **ret,
                    struct trib_err *err)
 {
-    if (o->sequence_attribute != NULL) {
-        return trib_err_set(err, TRIB_E_CONFIG,
-                            "table %s: silver.sequence by an attribute is not in this version: leave it at `stream`",
-                            o->table);
-    }
     struct trib_merge *m = trib_calloc(1, sizeof *m);
     m->env = env;
     m->o = *o;
@@ -59,6 +54,11 @@ int trib_merge_new(const struct trib_env *env, const struct trib_merge_opts *o, 
     if (rc == 0) {
         rc = trib_marks_new(m->conn, trib_asprintf("trib_%p_gone", (void *)m), &m->gone, err);
     }
+    if (rc == 0 && o->sequence_attribute != NULL) {
+        char *prefix = trib_asprintf("trib_%p_version", (void *)m);
+        rc = trib_version_new(m->conn, prefix, o->sequence_attribute, &m->version, err);
+        free(prefix);
+    }
     if (rc != 0) {
         trib_merge_free(m);
         return rc;
@@ -78,6 +78,7 @@ void trib_merge_free(struct trib_merge *m)
     trib_where_free(m->where);
     trib_marks_free(m->won);
     trib_marks_free(m->gone);
+    trib_version_free(m->version);
     free(m->app);
     free(m->bronze_path);
     free(m->silver_path);
@@ -175,6 +176,7 @@ int trib_merge_step(struct trib_merge *m, int64_t now_us, struct trib_step *ret,
     trib_type_free(&r.new_item);
     trib_type_free(&r.schema);
     ret->late = r.late;
+    ret->quarantined = r.quarantined;
     if (rc != 0) {
         (void)trib_err_wrap(err, "merge %s into silver %s/%s", m->o.table, m->o.domain, m->o.silver);
     }

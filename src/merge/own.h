@@ -23,6 +23,7 @@ struct trib_merge {
     struct trib_convert *in, *rewrite;
     struct trib_where *where;
     struct trib_marks *won, *gone; /* rows of Bronze's files to write as they are; rows of the touched files that go */
+    struct trib_version *version; /* NULL: the stream's order */
 };
 
 /* One step's work. */
@@ -40,7 +41,7 @@ struct merge_run {
     struct trib_type schema;         /* Silver's whole schema after */
     bool schema_changed, widened;
     int64_t now_us;
-    int64_t late, ties, rows;
+    int64_t late, ties, rows, quarantined;
     int64_t alone; /* marked in won, and not in outcome */
 };
 
@@ -57,9 +58,11 @@ const char *trib_marks_name(const struct trib_marks *m);
 /* Files with marks, ascending. [out] free() */
 size_t *trib_marks_files(const struct trib_marks *m, size_t *ret_n);
 
-/* ---- events.c: the narrow table `ev` (k1[, k2], seq, eid, ets, op, up, oc, f, p) ------------------------------------ */
+/* ---- events.c: the narrow table `ev` (k1[, k2], seq, eid, ets, op, up, oc, f, p; [txt, ver, low]: version.c) --------------- */
 /* Reads the batch (or all older files for the keys of table `keys_of`) into ev; creates it for the batch. */
 TRIB_CHECKED int trib_merge_events(struct merge_run *r, const char *keys_of, struct trib_err *err);
+/* ev's columns but the keys, from Bronze's. */
+void trib_merge_event_sql(const struct merge_run *r, struct trib_buf *sql);
 /* Leaves one event for each key and sequence: drops redeliveries' twins where they matter and decides ties (merge.md). */
 TRIB_CHECKED int trib_merge_ties(struct merge_run *r, struct trib_err *err);
 /* SELECT over Bronze files [from, to) with their positions as f and p. */
@@ -75,6 +78,23 @@ TRIB_CHECKED int trib_merge_bronze_for(struct merge_run *r, const char *table, s
 void trib_merge_key_match(const struct merge_run *r, const char *a, const char *b, struct trib_buf *sql);
 void trib_merge_key_list(const struct merge_run *r, const char *prefix, struct trib_buf *sql);
 
+/* ---- version.c: silver.sequence by an attribute; without one all of it does nothing --------------------------------------- */
+struct trib_version;
+TRIB_CHECKED int trib_version_new(struct trib_conn *c, const char *prefix, const char *attribute,
+                                  struct trib_version **ret, struct trib_err *err);
+void trib_version_free(struct trib_version *v);
+/* "… AS v, " (the new image's version) before, and "… AS txt, … AS ver, … AS low, … AS seq, " behind `up`. */
+void trib_merge_version_of_new(const struct merge_run *r, struct trib_buf *sql);
+void trib_merge_version_columns(const struct merge_run *r, struct trib_buf *sql);
+/* The sequence of a record that is an upsert with a version, from Bronze's columns. */
+void trib_merge_sequence_of_new(const struct merge_run *r, struct trib_buf *sql);
+/* Takes upserts without a version out of ev; those of the batch go to quarantine. */
+TRIB_CHECKED int trib_merge_unversioned(struct merge_run *r, bool batch, struct trib_err *err);
+/* open_before (txt): the newest older delete without a version; a record of its key up to there may move it. */
+TRIB_CHECKED int trib_merge_unversioned_before(struct merge_run *r, struct trib_err *err);
+/* Gives the deletes without a version their place, once ev has all of their keys' records. silver: table sv is there. */
+TRIB_CHECKED int trib_merge_ranks(struct merge_run *r, bool silver, struct trib_err *err);
+
 /* ---- fold.c, history.c: what the target's rows become; both leave the tables the writer needs ----------------------- */
 /* Rows of outcome whose whole new row Bronze's record tells: written by marks, not by a join. */
 #define TRIB_PLAIN "(src = 'b' AND fresh AND NOT gone)"
@@ -83,6 +103,8 @@ TRIB_CHECKED int trib_merge_fold(struct merge_run *r, bool *ret_changed, struct 
 TRIB_CHECKED int trib_merge_history(struct merge_run *r, bool *ret_changed, struct trib_err *err);
 
 /* ---- late.c ------------------------------------------------------------------------------------------------------- */
+/* Sends the Bronze rows that table `rejected` (f, p) names to quarantine: "<what>: event … <why>". Once each, however often. */
+TRIB_CHECKED int trib_merge_quarantine(struct merge_run *r, const char *what, const char *why, struct trib_err *err);
 TRIB_CHECKED int trib_merge_late(struct merge_run *r, struct trib_err *err);
 TRIB_CHECKED int trib_merge_forget_late(struct merge_run *r, struct trib_err *err);
 

@@ -77,12 +77,14 @@ static int plain_rows(struct merge_run *r, struct trib_buf *sql, struct trib_err
     for (size_t i = 0; i < n; i++) {
         trib_buf_addf(sql, ", %s AS ",
                       i == 0                               ? "make_timestamptz(greatest(epoch_us(_event_ts), 0))"
-                      : strcmp(names[i], "_sequence") == 0 ? "_sequence"
+                      : strcmp(names[i], "_sequence") == 0 ? "seq"
                       : types[i] == TRIB_T_BOOLEAN         ? "false"
                                                            : "CAST(NULL AS VARCHAR)");
         trib_sql_ident(sql, names[i]);
     }
-    trib_buf_adds(sql, " FROM (SELECT _event_ts, _sequence, ");
+    trib_buf_adds(sql, " FROM (SELECT _event_ts, ");
+    trib_merge_sequence_of_new(r, sql);
+    trib_buf_adds(sql, " AS seq, ");
     trib_convert_sql(m->in, "b.record", "b._rescued_data", false, sql);
     trib_buf_adds(sql, " AS img FROM (");
     int rc = trib_merge_bronze_files(r, index, n_files, sql, err);

@@ -373,9 +373,8 @@ static const struct trib_key keys[] = {
     {.path = "tables.silver.sequence",
      .form = TRIB_KEY_TEXT,
      .initial = "stream",
-     .later = "the order by an attribute of your own",
      .text =
-         "What orders the changes of an item. `stream`: the order of the source. An attribute: a version or update time of your own; records without it go to quarantine."},
+         "What orders the changes of an item. `stream`: the order of the source. An attribute of type S or N: a version or update time of your own, which must go on growing when a deleted item is written again; records without it go to quarantine. It cannot be changed on an existing table."},
     {.path = "tables.silver.columns", .form = TRIB_KEY_MAP, .text = "Names of the columns that Tributary adds."},
     {.path = "tables.silver.columns.updated_at",
      .form = TRIB_KEY_TEXT,

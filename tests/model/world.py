@@ -6,8 +6,9 @@ import base64
 import dataclasses
 import json
 import random
-from decimal import Decimal
+from decimal import Decimal, getcontext
 
+getcontext().prec = 60  # the usual 28 digits would make different numbers equal
 T0_US = 1_790_000_000_000_000
 WORDS = ["", "a", "b c", "naïve", "日本", "😀", 'q"uote', "back\\slash", "tab\t", "nul\x00", "{\"S\":\"x\"}", "z" * 40]
 NUMBERS = ["0", "1", "-1", "1.0", "7", "42", "1.5", "-0.25", "12345678901234567890", "9223372036854775807", "9223372036854775808", "1E-130",
@@ -61,21 +62,56 @@ def canon_item(item):
     return {k: canon(v) for k, v in item.items()}
 
 
+class Versions:
+    """The user's own versions of one table: an attribute, mostly growing; at times equal, going back, absent, or without an order."""
+
+    def __init__(self, seed, pool):
+        self.r = random.Random(f"versions/{seed}")
+        self.attribute = self.r.choice(["ver", "ver", "updated at", 'q"\\v', "é.v", pool[0]])
+        self.kind = self.r.choice(["N", "N", "big", "S", "time", "mixed"])
+        self.absent = self.r.choice([0, .1, .3])
+        self.grows = self.r.choice([.4, .7])
+        self.old_share = self.r.choice([0, .5, 1])
+        self.at = {}
+
+    def next(self, key):
+        r, x = self.r, self.r.random()
+        n = self.at.get(key, r.randint(-3, 3))
+        n = n + r.randint(1, 3) if x < self.grows else n if x < self.grows + .15 else n - r.randint(1, 6)
+        self.at[key] = max(n, self.at.get(key, n))
+        if r.random() < self.absent:
+            return r.choice([None, None, {"NULL": True}, {"BOOL": True}, {"B": b64(b"7")}, {"L": [{"N": "7"}]}, {"M": {self.attribute: {"N": "7"}}}])
+        kind = r.choice(["N", "S", "time", "big"]) if self.kind == "mixed" else self.kind
+        if kind == "N": return {"N": r.choice([f"{n}", f"{n}", f"{n}.0", f"{n * 10}E-1", f"{n}.5" if n >= 0 else f"{n}", f"{n}E3" if n > 0 else f"{n}"])}
+        if kind == "big": return {"N": f"{10 ** 30 + n}" if n >= 0 else f"-{10 ** 30 - n}"}
+        if kind == "time": return {"S": f"2024-05-{10 + n % 20:02}T10:00:{r.choice(['00', '00.5', '00Z'])}"}
+        return {"S": r.choice([chr(97 + n % 26) * max(0, n % 5), f"v{n}", f"{n}-a.b", f"{n}/", "é" * (n % 4), f"😀{n}", f"a\x00{n}"])}
+
+
+def order_of(value):
+    """What orders two versions: numbers by value before texts by their bytes. None where there is no order."""
+    if value is None: return None
+    (t, v), = value.items()
+    return (1, Decimal(v)) if t == "N" else (2, v.encode()) if t == "S" else None
+
+
 @dataclasses.dataclass
 class Target:
-    """A Silver table of a world: items whose `kind` is this text (None: all)."""
+    """A Silver table of a world: items whose `kind` is this text (None: all), ordered by an attribute (None: by the stream)."""
     name: str
     kind: str | None
     hard: bool
     history: bool
+    order: str | None = None
 
 
 class World:
     """One table: settings, all its changes in order, and which of them each batch delivers (some again, some late).
 
-    growing: attributes appear one after the other, and some integers have fractions only from a moment on."""
+    growing: attributes appear one after the other, and some integers have fractions only from a moment on.
+    versions: the items carry versions of the user's own, which order them (None: about a third of the worlds)."""
 
-    def __init__(self, seed, batches=None, growing=False):
+    def __init__(self, seed, batches=None, growing=False, versions=None):
         g = random.Random(f"growing/{seed}")
         r = self.r = random.Random(f"world/{seed}")
         m = Maker(f"values/{seed}")
@@ -91,7 +127,8 @@ class World:
         kinds = {a: r.choice(["any", "any", "S", "I", "I", "N"]) for a in pool}
         born, whole = {a: g.uniform(0, .8) if growing else 0 for a in pool}, {a: g.uniform(.3, .9) if growing else 0 for a in pool}
         if growing: kinds.update({a: "G" for a in g.sample(pool, 2)})
-        self.targets = [Target("t", "order" if self.where else None, self.hard, self.history)]
+        v = self.versions = Versions(seed, pool) if versions or versions is None and random.Random(f"versions?/{seed}").random() < .35 else None
+        self.targets = [Target("t", "order" if self.where else None, self.hard, self.history, v and v.attribute)]
         keys = [self.key(i) for i in range(r.randint(2, 12))]
         state, self.events = {}, []
         seq = 10 ** r.choice([20, 22, 24]) - r.randint(1, 200)
@@ -112,7 +149,12 @@ class World:
                         new[a] = m.value() if kind == "any" or kinds[a] != "G" and r.random() < .08 else m.scalar(kind)
                 new["kind"] = {"S": r.choice(["order", "customer"])} if r.random() < .9 else {"N": "1"}
             if op == "MODIFY" and r.random() < .1: new = dict(old)
-            self.events.append({"op": op, "keys": keys[i], "new": new, "old": old if self.old_images else None, "seq": seq, "us": T0_US + n * 1_000_000, "id": f"{seed}-{n}"})
+            elif v is not None and new is not None:
+                new.pop(v.attribute, None)
+                version = v.next(i)
+                if version is not None: new[v.attribute] = version
+            shown = self.old_images if v is None else v.r.random() < v.old_share
+            self.events.append({"op": op, "keys": keys[i], "new": new, "old": old if shown else None, "seq": seq, "us": T0_US + n * 1_000_000, "id": f"{seed}-{n}"})
             state[i] = new
         self.batches = self.deliver(batches or r.randint(1, 5))
 
@@ -126,9 +168,10 @@ class World:
 
     def deliver(self, n):
         r, out = self.r, [[] for _ in range(n)]
+        late = .15 if self.versions is None else self.versions.r.choice([.15, .5])
         for i, e in enumerate(self.events):
             b = i * n // len(self.events)
-            if r.random() < .15: b = r.randrange(b, n)
+            if r.random() < late: b = r.randrange(b, n)
             out[b].append(e)
             while r.random() < .15: out[r.randrange(b, n)].append(e)
         for b in out: r.shuffle(b)
@@ -149,39 +192,60 @@ class World:
     def key_of(self, item):
         return tuple(canon(item[k]) for k in self.key_names)
 
-    def per_key(self, delivered):
+    @staticmethod
+    def version(item, target):
+        return None if item is None else order_of(item.get(target.order))
+
+    def rejected(self, e, target):
+        """An upsert that the user's order has no place for."""
+        return target.order is not None and e["new"] is not None and self.is_mine(e["new"], target) and self.version(e["new"], target) is None
+
+    def per_key(self, delivered, target):
+        """Key → its events in order, each with its place `at`: (the version that decides, the stream's number)."""
         out = {}
-        for e in {e["id"]: e for e in delivered}.values(): out.setdefault(self.key_of(e["keys"]), []).append(e)
-        return {k: sorted(v, key=lambda e: e["seq"]) for k, v in out.items()}
+        for e in {e["id"]: e for e in delivered}.values():
+            if not self.rejected(e, target): out.setdefault(self.key_of(e["keys"]), []).append(dict(e))
+        for evs in out.values():
+            evs.sort(key=lambda e: e["seq"])
+            newest = (0,)
+            for e in evs:
+                own = (0,)
+                if target.order is not None:
+                    own = self.version(e["new"], target) or self.version(e["old"], target)
+                    newest = own or newest
+                    own = own or newest  # a delete without a version: just above what it removed
+                e["at"] = (own, e["seq"])
+            evs.sort(key=lambda e: e["at"])
+        return out
 
     def silver(self, delivered, target):
-        """Key → (item, deleted?, sequence of the values or None, sequence of the delete or None, time)."""
+        """Key → (item, deleted?, place of the values or None, place of the delete or None, time)."""
         out = {}
-        for k, evs in self.per_key(delivered).items():
+        for k, evs in self.per_key(delivered, target).items():
             ups = [e for e in evs if e["new"] is not None and self.is_mine(e["new"], target)]
             dels = [e for e in evs if not (e["new"] is not None and self.is_mine(e["new"], target))]
-            cand = [(e["seq"], e["new"]) for e in ups] + [(e["seq"], e["old"]) for e in dels if e["old"] is not None and self.is_mine(e["old"], target)]
-            gone = bool(dels) and (not ups or dels[-1]["seq"] > ups[-1]["seq"])
+            cand = [(e["at"], e["new"]) for e in ups] + [(e["at"], e["old"]) for e in dels if e["old"] is not None and self.is_mine(e["old"], target)]
+            gone = bool(dels) and (not ups or dels[-1]["at"] > ups[-1]["at"])
             if gone and target.hard: continue
             made = dels[-1] if gone else ups[-1]
-            if target.hard: cand = [(e["seq"], e["new"]) for e in ups]
+            if target.hard: cand = [(e["at"], e["new"]) for e in ups]
             if not cand:
-                if target.kind is None: out[k] = (evs[0]["keys"], True, None, made["seq"], made["us"])
+                if target.kind is None: out[k] = (evs[0]["keys"], True, None, made["at"], made["us"])
                 continue
-            seq, item = max(cand, key=lambda c: c[0])
-            out[k] = (item, gone, seq, made["seq"] if gone else None, made["us"])
+            at, item = max(cand, key=lambda c: c[0])
+            out[k] = (item, gone, at, made["at"] if gone else None, made["us"])
         return out
 
     def runs(self, delivered, target):
         """Key → [(item, start, end or None)]."""
         out = {}
-        for k, evs in self.per_key(delivered).items():
+        for k, evs in self.per_key(delivered, target).items():
             runs = []
             for e in evs:
                 up = e["new"] is not None and self.is_mine(e["new"], target)
                 if runs and runs[-1][2] is None:
                     if up and canon_item(runs[-1][0]) == canon_item(e["new"]): continue
-                    runs[-1][2] = e["seq"]
-                if up: runs.append([e["new"], e["seq"], None])
+                    runs[-1][2] = e["at"]
+                if up: runs.append([e["new"], e["at"], None])
             if runs: out[k] = [tuple(x) for x in runs]
         return out

@@ -115,6 +115,13 @@ static char *text_of(void (*format)(const struct trib_number *, struct trib_buf 
     return trib_buf_take(&b);
 }
 
+static void version(const struct trib_number *n, struct trib_buf *to)
+{
+    char *text = text_of(trib_number_text, n);
+    must(trib_sequence_version(TRIB_A_N, trib_view_of(text), to));
+    free(text);
+}
+
 static void check_order(const struct trib_number *a, const struct trib_number *b)
 {
     int c = sign(trib_number_cmp(a, b));
@@ -124,8 +131,8 @@ static void check_order(const struct trib_number *a, const struct trib_number *b
     free(x);
     free(y);
     /* The encoding for `_sequence`, with what follows it there. */
-    x = text_of(trib_sequence_user_number, a);
-    y = text_of(trib_sequence_user_number, b);
+    x = text_of(version, a);
+    y = text_of(version, b);
     char *s = trib_asprintf("%s-0001", x), *t = trib_asprintf("%s-0001", y);
     must(sign(strcmp(s, t)) == c);
     must(strpbrk(x, "- .") == NULL);

@@ -23,7 +23,7 @@ struct trib_merge {
     struct trib_convert *in, *rewrite;
     struct trib_where *where;
     struct trib_marks *won, *gone; /* rows of Bronze's files to write as they are; rows of the touched files that go */
-    struct trib_version *version; /* NULL: the stream's order */
+    struct trib_version *version;  /* NULL: the stream's order */
 };
 
 /* One step's work. */

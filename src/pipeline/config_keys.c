@@ -310,7 +310,9 @@ static const struct trib_key keys[] = {
      .form = TRIB_KEY_DICT,
      .flags = TRIB_KEY_STARTER_OFF,
      .example = "{amount: \"decimal(18,2)\", \"address.zip\": string}",
-     .text = "Types by path, in Spark's spelling. A value that does not fit its hint exactly is rescued."},
+     .text =
+         "Types by path, in Spark's spelling; `.element` is that of a list or set. A value that does not fit its hint exactly is rescued. "
+         "Columns that are there keep their type, but for a decimal in the place of a bigint, which comes with the next merge."},
     {.path = "tables.schema.names",
      .form = TRIB_KEY_CHOICE,
      .choices = "sanitize",

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <strings.h>
 
+#include "base/fold.h"
 #include "delta/internal.h"
 #include "delta/json_text.h"
 
@@ -228,7 +229,7 @@ static int check_schema(const struct trib_type *t, const char *where, struct tri
                 path);
         }
         for (size_t k = 0; t->id == TRIB_T_STRUCT && k < i; k++) {
-            if (strcasecmp(t->fields[k].name, name) == 0) {
+            if (trib_fold_same(t->fields[k].name, name)) {
                 return trib_err_set(
                     err, TRIB_E_DATA,
                     "columns \"%s\" and \"%s\" differ in case only, which readers take for one: rename one",

@@ -192,10 +192,10 @@ static void bad_line(struct trib_reader *r, const char *reason, struct trib_bad 
     set_bad(r, start, r->cur->n, "the line is longer than the limit", &b);
     char *keep = trib_malloc(b.raw.n);
     memcpy(keep, b.raw.p, b.raw.n);
-    do { /* what was looked at can go */
+    do { /* what was looked at can go; what comes is looked at before it goes */
         r->at = r->cur->n;
-    } while (!newline(r, &end) && more(r));
-    r->at = end;
+    } while (more(r) && !newline(r, &end));
+    r->at = r->eof ? r->cur->n : end;
     struct block *k = trib_malloc(sizeof *k + b.raw.n);
     memcpy(k->data, keep, b.raw.n);
     k->cap = k->n = b.raw.n;

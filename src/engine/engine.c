@@ -13,6 +13,11 @@
 #include "engine/internal.h"
 #include "engine/token.h"
 
+#define DEFAULT_LIMIT   (UINT64_C(512) << 20)
+/* Of a leaf column in one thread's pipeline, from a file into a file: some ten vectors of 2,048 rows, and what is buffered. */
+#define LEAF_BYTES      (UINT64_C(512) << 10)
+#define ROOM_BASE_BYTES (UINT64_C(64) << 20)
+
 static const char *const settings[][2] = {
     {"autoinstall_known_extensions", "false"},
     {"autoload_known_extensions", "false"},
@@ -30,7 +35,7 @@ static const char *const settings[][2] = {
 
 static uint64_t limit_of(const struct trib_engine_opts *o)
 {
-    return o->limit_bytes == 0 ? UINT64_C(512) << 20 : o->limit_bytes;
+    return o->limit_bytes == 0 ? DEFAULT_LIMIT : o->limit_bytes;
 }
 
 static int configure(duckdb_config config, const struct trib_engine_opts *o, struct trib_err *err)
@@ -78,7 +83,7 @@ int trib_engine_open(const struct trib_engine_opts *o, struct trib_engine **ret,
         return rc;
     }
     struct trib_engine *e = trib_calloc(1, sizeof *e);
-    e->limit_bytes = limit_of(o);
+    e->limit_bytes = e->room_bytes = limit_of(o);
     e->threads = o->threads == 0 ? 1 : o->threads;
     char *text = NULL;
     if (duckdb_open_ext(NULL, &e->db, config, &text) != DuckDBSuccess) {
@@ -122,6 +127,24 @@ void trib_engine_close(struct trib_engine *e)
 uint64_t trib_engine_thread_bytes(const struct trib_engine *e) { return e->limit_bytes / e->threads; }
 
 struct trib_engine *trib_conn_engine(const struct trib_conn *c) { return c->engine; }
+
+int trib_conn_room(struct trib_conn *c, size_t leaves, struct trib_err *err)
+{
+    struct trib_engine *e = c->engine;
+    uint64_t want = ROOM_BASE_BYTES + leaves * LEAF_BYTES * e->threads;
+    int rc = 0;
+    (void)pthread_mutex_lock(&e->lock);
+    if (want > e->room_bytes) {
+        char sql[80];
+        duckdb_result r;
+        (void)snprintf(sql, sizeof sql, "SET GLOBAL memory_limit = '%llu B'", (unsigned long long)want);
+        rc = duckdb_query(c->con, sql, &r) == DuckDBSuccess ? 0 : trib_conn_fail(c, duckdb_result_error(&r), err);
+        duckdb_destroy_result(&r);
+        e->room_bytes = rc == 0 ? want : e->room_bytes;
+    }
+    (void)pthread_mutex_unlock(&e->lock);
+    return rc;
+}
 
 const char *trib_engine_version(void) { return duckdb_library_version(); }
 

@@ -34,6 +34,12 @@ struct trib_conn;
 TRIB_CHECKED int trib_conn_open(struct trib_engine *e, struct trib_conn **ret, struct trib_err *err);
 void trib_conn_close(struct trib_conn *c);
 struct trib_engine *trib_conn_engine(const struct trib_conn *c); /* [borrow] */
+/*
+ * Makes room for rows of so many leaf columns: a column takes its vectors and buffers however few rows there are, so a wide table
+ * would never fit a small limit. Raises DuckDB's limit where it is below what such rows take, and never lowers it; what is not
+ * touched costs no memory.
+ */
+TRIB_CHECKED int trib_conn_room(struct trib_conn *c, size_t leaves, struct trib_err *err);
 /* Stops a running statement from another thread or a signal's consequence. */
 void trib_conn_interrupt(struct trib_conn *c);
 

@@ -39,7 +39,7 @@ struct trib_impl {
 
 struct trib_engine {
     duckdb_database db;
-    uint64_t limit_bytes;
+    uint64_t limit_bytes, room_bytes; /* as opened; what wide rows raised it to (under lock) */
     unsigned threads;
     pthread_mutex_t lock; /* the lists below */
     struct trib_source *sources;

@@ -194,6 +194,7 @@ static int real_stat(void *ctx, const char *path, struct trib_fs_stat *ret, stru
         .size = st.st_size,
         .mtime_us = (int64_t)st.st_mtim.tv_sec * 1000000 + st.st_mtim.tv_nsec / 1000,
         .is_dir = S_ISDIR(st.st_mode),
+        .is_special = !S_ISDIR(st.st_mode) && !S_ISREG(st.st_mode),
     };
     return 0;
 }

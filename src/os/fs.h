@@ -16,6 +16,7 @@
 struct trib_fs_stat {
     int64_t size, mtime_us;
     bool is_dir;
+    bool is_special; /* neither file nor folder: a pipe, a socket, a device */
 };
 struct trib_fs {
     void *ctx;

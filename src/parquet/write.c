@@ -18,6 +18,8 @@
 #include "parquet/stats.h"
 
 enum { DEFAULT_GROUP_ROWS = 122880, GROUP_MIN_BYTES = 4 << 20, GROUP_MAX_BYTES = 32 << 20, SQL_MAX = 64 << 20 };
+/* DuckDB sets a dictionary of 1 MiB aside for each column of text, filled or not: 500 columns are its whole memory. */
+enum { DICTIONARY_MIN_BYTES = 8 << 10, DICTIONARY_MAX_BYTES = 1 << 20, ENTRY_BYTES = 32 };
 
 void trib_parquet_file_free(struct trib_parquet_file *f)
 {
@@ -42,7 +44,8 @@ static uint64_t group_bytes(const struct trib_conn *c)
     return bytes < GROUP_MIN_BYTES ? GROUP_MIN_BYTES : bytes > GROUP_MAX_BYTES ? GROUP_MAX_BYTES : bytes;
 }
 
-static void add_options(struct trib_buf *sql, const struct trib_conn *c, const struct trib_parquet_opts *o)
+static void add_options(struct trib_buf *sql, const struct trib_conn *c, const struct trib_parquet_opts *o,
+                        size_t leaves)
 {
     static const char *const compression[] = {
         [TRIB_ZSTD] = "zstd, COMPRESSION_LEVEL 1", [TRIB_SNAPPY] = "snappy", [TRIB_UNCOMPRESSED] = "uncompressed"};
@@ -56,6 +59,12 @@ static void add_options(struct trib_buf *sql, const struct trib_conn *c, const s
         trib_buf_addf(sql, ", FILE_SIZE_BYTES %llu", (unsigned long long)o->file_bytes);
     } else {
         trib_buf_adds(sql, ", USE_TMP_FILE false");
+    }
+    uint64_t bytes = trib_engine_thread_bytes(trib_conn_engine(c)) / 2 / (leaves == 0 ? 1 : leaves);
+    if (bytes < DICTIONARY_MAX_BYTES) {
+        bytes = bytes < DICTIONARY_MIN_BYTES ? DICTIONARY_MIN_BYTES : bytes;
+        trib_buf_addf(sql, ", STRING_DICTIONARY_PAGE_SIZE_LIMIT %llu, DICTIONARY_SIZE_LIMIT %llu",
+                      (unsigned long long)bytes, (unsigned long long)(bytes / ENTRY_BYTES));
     }
     trib_buf_addc(sql, ')');
 }
@@ -202,8 +211,11 @@ static int copy_to(struct trib_conn *c, const char *select, const struct trib_ty
     trib_buf_init(&sql, SQL_MAX);
     trib_buf_addf(&sql, "COPY (%s) TO ", select);
     trib_sql_literal(&sql, trib_view_of(target));
-    add_options(&sql, c, o);
+    add_options(&sql, c, o, trib_parquet_leaves(type));
     int rc = trib_buf_check(&sql, "the statement that writes a Parquet file", err);
+    if (rc == 0) {
+        rc = trib_conn_room(c, trib_parquet_leaves(type), err);
+    }
     struct trib_result *r = NULL;
     struct copied *stats = NULL;
     struct trib_arena arena;

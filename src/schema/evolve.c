@@ -7,6 +7,7 @@
 #include <strings.h>
 #include <xxhash.h>
 
+#include "base/fold.h"
 #include "schema/own.h"
 
 enum trib_attr_type trib_field_attr(const struct trib_field *f)
@@ -55,12 +56,21 @@ static struct trib_type number_type(const struct trib_inode *in, const struct tr
 static void add_named(struct trib_type *to, const struct trib_inode *m, struct trib_field *typed,
                       const struct trib_schema_opts *o, bool top);
 
-static bool decide_map(const struct trib_inode *in, const struct trib_schema_opts *o, struct trib_type *ret)
+/* DuckDB's Parquet reader (1.5.6) does a list's work twice for each list around it: 31 levels take an hour a row group. Below
+ * this many, lists and sets stay text. */
+enum { MAX_LISTS = 8 };
+
+/* The type of a column for what was seen, inside so many lists: false when nothing seen has a type. Fills type and metadata of a
+ * fresh field. */
+static bool decide(const struct trib_inode *in, const struct trib_schema_opts *o, unsigned lists, struct trib_field *f);
+
+static bool decide_map(const struct trib_inode *in, const struct trib_schema_opts *o, unsigned lists,
+                       struct trib_type *ret)
 {
     *ret = trib_type_simple(TRIB_T_STRUCT);
     for (size_t i = 0; i < in->n_members; i++) {
         struct trib_field f = {0};
-        if (trib_inode_decide(in->members[i], o, &f)) {
+        if (decide(in->members[i], o, lists, &f)) {
             add_named(ret, in->members[i], &f, o, false);
         }
     }
@@ -75,7 +85,18 @@ static char *element_text(const struct trib_field *e)
     return t == TRIB_A_L ? trib_asprintf("L<%s>", inner != NULL ? inner : "json") : trib_strdup(trib_attr_type_text(t));
 }
 
-static bool decide_list(const struct trib_inode *in, const struct trib_schema_opts *o, struct trib_field *f)
+static bool holds_lists(const struct trib_inode *in)
+{
+    bool found = in->count[TRIB_A_L] + in->count[TRIB_A_SS] + in->count[TRIB_A_NS] + in->count[TRIB_A_BS] > 0;
+    for (size_t i = 0; i < in->n_members && !found; i++) {
+        found = holds_lists(in->members[i]);
+    }
+    return found;
+}
+
+/* lists: around this one. */
+static bool decide_list(const struct trib_inode *in, const struct trib_schema_opts *o, unsigned lists,
+                        struct trib_field *f)
 {
     const struct trib_inode *e = in->element;
     unsigned kinds = 0;
@@ -87,11 +108,11 @@ static bool decide_list(const struct trib_inode *in, const struct trib_schema_op
     }
     struct trib_field element = {0};
     char *text;
-    if (kinds > 1) {
+    if (kinds > 1 || (lists + 1 >= MAX_LISTS && holds_lists(e))) {
         element.type = trib_type_simple(TRIB_T_STRING);
         text = trib_strdup("json");
     } else {
-        if (!trib_inode_decide(e, o, &element)) {
+        if (!decide(e, o, lists + 1, &element)) {
             return false;
         }
         text = element_text(&element);
@@ -110,11 +131,14 @@ static bool decide_list(const struct trib_inode *in, const struct trib_schema_op
 }
 
 static bool decide_as(const struct trib_inode *in, enum trib_attr_type t, const struct trib_schema_opts *o,
-                      struct trib_field *f)
+                      unsigned lists, struct trib_field *f)
 {
     if (!o->infer) {
         f->type = trib_type_simple(TRIB_T_STRING);
         return true;
+    }
+    if (lists >= MAX_LISTS && (t == TRIB_A_L || t == TRIB_A_SS || t == TRIB_A_NS || t == TRIB_A_BS)) {
+        return false;
     }
     switch (t) {
     case TRIB_A_S: f->type = trib_type_simple(TRIB_T_STRING); return true;
@@ -122,12 +146,12 @@ static bool decide_as(const struct trib_inode *in, enum trib_attr_type t, const 
     case TRIB_A_B: f->type = trib_type_simple(TRIB_T_BINARY); return true;
     case TRIB_A_BOOL: f->type = trib_type_simple(TRIB_T_BOOLEAN); return true;
     case TRIB_A_M:
-        if (decide_map(in, o, &f->type)) {
+        if (decide_map(in, o, lists, &f->type)) {
             return true;
         }
         f->type = trib_type_simple(TRIB_T_STRING);
         return false;
-    case TRIB_A_L: return decide_list(in, o, f);
+    case TRIB_A_L: return decide_list(in, o, lists, f);
     case TRIB_A_SS:
     case TRIB_A_NS:
     case TRIB_A_BS:
@@ -142,7 +166,7 @@ static bool decide_as(const struct trib_inode *in, enum trib_attr_type t, const 
     return false;
 }
 
-bool trib_inode_decide(const struct trib_inode *in, const struct trib_schema_opts *o, struct trib_field *f)
+static bool decide(const struct trib_inode *in, const struct trib_schema_opts *o, unsigned lists, struct trib_field *f)
 {
     bool tried[TRIB_A_COUNT] = {false};
     for (;;) { /* the most frequent type that makes a column; ties by the order of the types */
@@ -156,7 +180,7 @@ bool trib_inode_decide(const struct trib_inode *in, const struct trib_schema_opt
             return false;
         }
         tried[best] = true;
-        if (decide_as(in, (enum trib_attr_type)best, o, f)) {
+        if (decide_as(in, (enum trib_attr_type)best, o, lists, f)) {
             trib_field_set_meta(f, "dynamodb.type", trib_attr_type_text((enum trib_attr_type)best));
             return true;
         }
@@ -166,12 +190,12 @@ bool trib_inode_decide(const struct trib_inode *in, const struct trib_schema_opt
 static bool name_taken(const struct trib_type *t, const char *name, const struct trib_schema_opts *o, bool top)
 {
     for (size_t i = 0; i < t->n_fields; i++) {
-        if (strcasecmp(t->fields[i].name, name) == 0) {
+        if (trib_fold_same(t->fields[i].name, name)) {
             return true;
         }
     }
     for (size_t i = 0; top && i < o->n_reserved; i++) {
-        if (strcasecmp(o->reserved[i], name) == 0) {
+        if (trib_fold_same(o->reserved[i], name)) {
             return true;
         }
     }
@@ -232,6 +256,7 @@ struct grow {
     struct trib_evolved *ret;
     struct trib_buf names;
     size_t leaves;
+    unsigned lists; /* around the place at hand */
 };
 
 static bool hinted(const struct trib_schema_opts *o, const char *path)
@@ -271,7 +296,7 @@ static void grow_type(struct grow *g, struct trib_type *t, enum trib_attr_type a
     }
 }
 
-static void grow_list(struct grow *g, struct trib_field *f, const struct trib_inode *in, const char *path)
+static void grow_elements(struct grow *g, struct trib_field *f, const struct trib_inode *in, const char *path)
 {
     struct trib_type *t = &f->type;
     const char *element = trib_field_meta(f, "dynamodb.element");
@@ -280,6 +305,7 @@ static void grow_list(struct grow *g, struct trib_field *f, const struct trib_in
         enum trib_attr_type attr = TRIB_A_L;
         t = &t->fields[0].type;
         in = in->element;
+        g->lists++;
         if (strncmp(element, "L<", 2) != 0) {
             if (strcmp(element, "json") != 0 && trib_attr_type_parse(trib_view_of(element), &attr)) {
                 grow_type(g, t, attr, in, below);
@@ -301,10 +327,17 @@ static void grow_list(struct grow *g, struct trib_field *f, const struct trib_in
     }
 }
 
+static void grow_list(struct grow *g, struct trib_field *f, const struct trib_inode *in, const char *path)
+{
+    unsigned lists = g->lists;
+    grow_elements(g, f, in, path);
+    g->lists = lists;
+}
+
 static void new_field(struct grow *g, struct trib_type *t, const struct trib_inode *m, const char *path, bool top)
 {
     struct trib_field f = {0};
-    if (!trib_inode_decide(m, g->o, &f)) {
+    if (!decide(m, g->o, g->lists, &f)) {
         return;
     }
     trib_schema_hint_new(&f, path, g->o);
@@ -367,7 +400,7 @@ static void add_keys(struct grow *g, struct trib_type *t, const struct trib_infe
         const struct trib_inode *numbers = m != NULL && m->n_int + m->n_dec > 0 ? m : &ints;
         struct trib_schema_opts exact = *g->o;
         exact.numbers = exact.numbers == TRIB_NUMBERS_DOUBLE ? TRIB_NUMBERS_AUTO : exact.numbers;
-        (void)decide_as(numbers, type, &exact, &f);
+        (void)decide_as(numbers, type, &exact, 0, &f);
         trib_field_set_meta(&f, "dynamodb.type", trib_attr_type_text(type));
         g->leaves++;
         g->ret->changed = true;

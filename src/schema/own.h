@@ -27,8 +27,6 @@ struct trib_inode *trib_inode_element(struct trib_inode *in);
 struct trib_json;
 TRIB_CHECKED int trib_inode_value(struct trib_inode *in, struct trib_json *j, unsigned depth, struct trib_err *err);
 
-/* The type of a column for what was seen: false when nothing seen has a type. Fills type and metadata of a fresh field. */
-bool trib_inode_decide(const struct trib_inode *in, const struct trib_schema_opts *o, struct trib_field *f);
 enum trib_attr_type trib_field_attr(const struct trib_field *f); /* of dynamodb.type; S when absent */
 const char *trib_field_attr_name(const struct trib_field *f);
 

@@ -144,7 +144,7 @@ static int list_entry(const struct listing *l, const char *key, int depth, struc
         return rc;
     }
     struct trib_object o = {.key = key, .size = st.size, .mtime_us = st.mtime_us};
-    return st.is_dir ? 0 : l->fn(l->ctx, &o, err);
+    return st.is_dir || st.is_special ? 0 : l->fn(l->ctx, &o, err); /* a pipe would be waited for */
 }
 
 static int list_folder(const struct listing *l, const char *prefix, int depth, struct trib_err *err)

@@ -170,10 +170,64 @@ static void rescued_text_is_canonical(void **state)
     trib_infer_free(in);
 }
 
+/* A list below eight others stays text: a reader's work doubles with each. Every value comes back. */
+static void lists_nest_only_so_deep(void **state)
+{
+    (void)state;
+    struct trib_err err = {0};
+    struct trib_buf item, back, rescued;
+    trib_buf_init(&item, 1 << 20);
+    trib_buf_init(&back, 1 << 20);
+    trib_buf_init(&rescued, 1 << 20);
+    for (int with_maps = 0; with_maps < 2; with_maps++) {
+        trib_buf_clear(&item);
+        trib_buf_adds(&item, "{\"pk\":{\"S\":\"a\"},\"l\":");
+        for (int i = 0; i < 31; i++) {
+            trib_buf_adds(&item, with_maps && i % 3 == 1 ? "{\"M\":{\"m\":" : "{\"L\":[");
+        }
+        trib_buf_adds(&item, "{\"N\":\"1\"}");
+        for (int i = 30; i >= 0; i--) {
+            trib_buf_adds(&item, with_maps && i % 3 == 1 ? "}}" : "]}");
+        }
+        trib_buf_adds(&item, "}");
+        struct trib_infer *in = trib_infer_new();
+        assert_int_equal(trib_infer_item(in, trib_buf_view(&item), false, &err), 0);
+        struct trib_type none = {.id = TRIB_T_STRUCT};
+        struct trib_evolved e;
+        assert_int_equal(trib_schema_evolve(&none, in, &plain, false, &e, &err), 0);
+        trib_infer_free(in);
+        const struct trib_type *t = &e.type.fields[1].type;
+        int lists = 0;
+        for (; t->n_fields > 0; t = &t->fields[0].type) {
+            lists += t->id == TRIB_T_ARRAY;
+        }
+        assert_int_equal(lists, 8);
+        assert_int_equal(t->id, TRIB_T_STRING);
+        struct trib_chunk chunk;
+        trib_chunk_init_heap(&chunk, &e.type, 4);
+        struct trib_decoder *d = trib_decoder_new(&e.type, &plain);
+        struct trib_item_result r;
+        assert_int_equal(trib_decode_item(d, trib_buf_view(&item), 0, chunk.cols, 0, &chunk.arena, &rescued, &r, &err),
+                         0);
+        assert_false(r.rescued);
+        trib_buf_clear(&back);
+        assert_int_equal(trib_encode_item(&e.type, chunk.cols, 0, trib_buf_view(&rescued), &back, &err), 0);
+        assert_string_equal(back.p, item.p);
+        trib_decoder_free(d);
+        trib_chunk_free_heap(&chunk);
+        trib_type_free(&e.type);
+        free(e.new_fields);
+    }
+    trib_buf_free(&item);
+    trib_buf_free(&back);
+    trib_buf_free(&rescued);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(items_come_back), cmocka_unit_test(items_come_back_as_text),
                                        cmocka_unit_test(broken_items_are_data_errors),
-                                       cmocka_unit_test(rescued_text_is_canonical)};
+                                       cmocka_unit_test(rescued_text_is_canonical),
+                                       cmocka_unit_test(lists_nest_only_so_deep)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

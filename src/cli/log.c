@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "cli/own.h"
+#include "dynamodb/json.h"
 #include "os/os.h"
 
 enum { LINE_MAX_BYTES = 1 << 20 };
@@ -26,6 +27,19 @@ void trib_log_time(struct trib_buf *to, int64_t now_us)
                   tm.tm_min, tm.tm_sec, (int)(now_us / 1000 % 1000));
 }
 
+/* One letter; a byte that is none (names of files may be anything) as the replacement letter. Returns its bytes. */
+static size_t add_letter(struct trib_buf *to, const unsigned char *p)
+{
+    size_t n = *p < 0xC0 ? 1 : *p < 0xE0 ? 2 : *p < 0xF0 ? 3 : 4;
+    struct trib_view letter = {(const char *)p, strnlen((const char *)p, n)};
+    if (trib_utf8_valid(letter)) {
+        trib_buf_add(to, letter.p, letter.n);
+        return letter.n;
+    }
+    trib_buf_adds(to, "\\ufffd");
+    return 1;
+}
+
 void trib_log_json_string(struct trib_buf *to, const char *s)
 {
     trib_buf_addc(to, '"');
@@ -36,7 +50,7 @@ void trib_log_json_string(struct trib_buf *to, const char *s)
         } else if (*p < 0x20) {
             trib_buf_addf(to, "\\u%04x", *p);
         } else {
-            trib_buf_addc(to, (char)*p);
+            p += add_letter(to, p) - 1;
         }
     }
     trib_buf_addc(to, '"');
@@ -46,7 +60,7 @@ void trib_log_json_string(struct trib_buf *to, const char *s)
 static void text_value(struct trib_buf *to, const char *s)
 {
     static const char special[] = " \t\r\n\"=\\";
-    bool bare = s[0] != '\0' && strpbrk(s, special) == NULL;
+    bool bare = s[0] != '\0' && strpbrk(s, special) == NULL && trib_utf8_valid(trib_view_of(s));
     for (const unsigned char *p = (const unsigned char *)s; bare && *p != '\0'; p++) {
         bare = *p >= 0x20 && *p != 0x7F;
     }

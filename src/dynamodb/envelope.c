@@ -309,6 +309,9 @@ static enum trib_envelope one(struct trib_view value, const struct trib_reader_o
     }
     struct envelope e;
     collect(value, &e);
+    if (is_item(value)) { /* first: an item's attributes may be called anything, "dynamodb" too */
+        return item(value, o, change);
+    }
     if (is_object(e.dynamodb) && e.event_name.n > 0) {
         return stream_record(&e, change, bad);
     }
@@ -317,9 +320,6 @@ static enum trib_envelope one(struct trib_view value, const struct trib_reader_o
     }
     if (is_object(e.put) || is_object(e.del)) {
         return write_request(&e, o, change, bad);
-    }
-    if (is_item(value)) {
-        return item(value, o, change);
     }
     if (is_object(e.item) && is_item(e.item)) {
         return item(e.item, o, change);

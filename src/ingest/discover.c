@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "dynamodb/json.h"
 #include "ingest/export.h"
 #include "ingest/source.h"
 
@@ -137,6 +138,11 @@ static int on_object(void *ctx, const struct trib_object *o, struct trib_err *er
         return 0;
     }
     struct trib_view name = trib_view_of(o->key);
+    if (!trib_utf8_valid(name)) { /* no column of text can hold it */
+        trib_logkv(d->env->log, TRIB_LOG_WARN, "a file is left out: its name is not UTF-8; rename it", "table",
+                   d->o->table, "file", o->key, NULL);
+        return 0;
+    }
     bool taken = trib_taken_has(l->taken, name);
     if (taken && d->seen != NULL && d->seen(d->seen_ctx, o) != 0) {
         return STOPPED;

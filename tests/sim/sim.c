@@ -1,6 +1,7 @@
 /*
  * The whole pipeline on scripted parts: sim SEED RUNS [no-sync|no-sync-dir]. A world of a seed is delivered in rounds; each round is
- * lives (forks) of the pipeline that end at some call by a kill or a power failure, one or two at once, then lives that drain;
+ * lives (forks) of the pipeline, one or two at once, while files arrive: at some call the power fails, a life is killed or the call
+ * fails; then lives that drain;
  * perhaps the power fails once more at rest; then the lake is compared with the model. One seed is one world, whole; worlds are
  * begun until RUNS lives (or pairs of them) were to crash. A failed seed is told and the next one goes on.
  *
@@ -17,6 +18,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -26,12 +28,12 @@
 #include "sim/check.h"
 #include "sim/simfs.h"
 
-enum { ENDED_BUSY = 3, ENDED_BAD = 4, MAX_KEPT = 3, MAX_JOBS = 64 };
+enum { LIFE_CPU_S = 30, ENDED_BUSY = 3, ENDED_BAD = 4, ENDED_DISK = 5, MAX_KEPT = 3, MAX_JOBS = 64 };
 
 /* Shared by the workers. */
 struct totals {
     atomic_ullong seed;
-    atomic_long runs, crashes, kills, pairs, lives, worlds, checks, failures;
+    atomic_long runs, crashes, kills, disks, pairs, lives, worlds, checks, failures;
 };
 static struct totals *totals;
 static struct {
@@ -101,6 +103,8 @@ static int open_env(struct trib_env *env, const struct trib_fs *fs, uint64_t see
 
 static _Noreturn void live(int who, uint64_t seed)
 {
+    const struct rlimit cpu = {LIFE_CPU_S, LIFE_CPU_S}; /* one that goes round in circles is ended, and is a failure */
+    (void)setrlimit(RLIMIT_CPU, &cpu);
     struct trib_env env;
     struct trib_err err = {0};
     struct trib_observer observer = {stepped, NULL};
@@ -110,21 +114,34 @@ static _Noreturn void live(int who, uint64_t seed)
         rc = trib_pipeline_drain(p, TRIB_RUN_ALL, &err);
     }
     bool busy = rc == TRIB_E_AGAIN || rc == TRIB_E_CONFLICT;
-    if (rc != 0 && !busy) {
+    bool disk = rc == TRIB_E_IO && strstr(err.msg, "simulated") != NULL;
+    if (rc != 0 && !busy && !disk) {
         (void)printf("# a life failed: %s\n", err.msg);
         (void)fflush(stdout);
     }
-    _exit(rc == 0 ? 0 : busy ? ENDED_BUSY : ENDED_BAD);
+    _exit(rc == 0 ? 0 : busy ? ENDED_BUSY : disk ? ENDED_DISK : ENDED_BAD);
+}
+
+static void show(const char *from, const char *to)
+{
+    if (rename(from, to) != 0) {
+        perror(from);
+        abort();
+    }
 }
 
 static int exit_of(int status) { return WIFEXITED(status) ? WEXITSTATUS(status) : ENDED_BAD; }
 
-/* n lives at once until all have ended. */
+/* n lives at once until all have ended, while a file may arrive. */
 static void run_lives(int n, long crash_at, enum sim_end end, int ret[SIM_LIVES])
 {
+    char from[300], to[300];
     pid_t pids[SIM_LIVES];
     uint64_t seeds[SIM_LIVES];
     sim_disk_start(sim.disk, n, trib_seeded_next(&sim.rng), crash_at, end);
+    if (crash_at > 0 && world_next(&sim.world, from, to)) {
+        sim_disk_arrives(sim.disk, from, to, 1 + (long)trib_seeded_below(&sim.rng, 300));
+    }
     (void)fflush(NULL);
     for (int i = 0; i < n; i++) {
         seeds[i] = trib_seeded_next(&sim.rng);
@@ -147,12 +164,17 @@ static void run_lives(int n, long crash_at, enum sim_end end, int ret[SIM_LIVES]
             }
         }
     }
+    if (!sim_disk_arrived(sim.disk)) {
+        show(from, to);
+    }
     totals->lives += n;
     totals->pairs += n > 1;
     if (sim.tell) {
         (void)printf("# %d live(s), %s at call %ld: ended with %d %d after %ld calls\n", n,
-                     end == SIM_KILL ? "kill" : "power loss", crash_at, ret[0], n > 1 ? ret[1] : 0,
-                     sim_disk_calls(sim.disk));
+                     end == SIM_KILL   ? "kill"
+                     : end == SIM_FAIL ? "failure"
+                                       : "power loss",
+                     crash_at, ret[0], n > 1 ? ret[1] : 0, sim_disk_calls(sim.disk));
     }
 }
 
@@ -183,25 +205,36 @@ static int crash_run(void)
 {
     struct trib_seeded *r = &sim.rng;
     int n = trib_seeded_below(r, 3) == 0 ? 2 : 1, ended[SIM_LIVES] = {0};
-    enum sim_end end = trib_seeded_below(r, 3) == 0 ? SIM_KILL : SIM_POWER;
+    static const enum sim_end ends[] = {SIM_POWER, SIM_POWER, SIM_POWER, SIM_KILL, SIM_KILL, SIM_FAIL};
+    enum sim_end end = ends[trib_seeded_below(r, sizeof ends / sizeof *ends)];
     uint64_t within = trib_seeded_below(r, 3) == 0 ? 12 : (uint64_t)(sim.usual * n);
     run_lives(n, 1 + (long)trib_seeded_below(r, within), end, ended);
-    bool crashed = false, killed = false;
+    bool crashed = false, killed = false, failed = false;
     int other = 0;
     for (int i = 0; i < n; i++) {
         bool here = ended[i] == SIM_CRASHED;
         crashed = crashed || here;
         killed = killed || (here && end == SIM_KILL);
-        other += !here && ended[i] != 0 && ended[i] != ENDED_BUSY;
+        failed = failed || (end == SIM_FAIL && ended[i] == ENDED_DISK);
+        other += !here && ended[i] != 0 && ended[i] != ENDED_BUSY && !(end == SIM_FAIL && ended[i] == ENDED_DISK);
     }
     totals->runs++;
     totals->crashes += crashed;
+    totals->disks += failed;
     totals->kills += killed;
     if (other > 0 || (n == 1 && ended[0] == ENDED_BUSY)) {
         (void)printf("# %d live(s) ended with %d and %d\n", n, ended[0], ended[1]);
         return 1;
     }
     return 0;
+}
+
+static void show_all(void)
+{
+    char from[300], to[300];
+    while (world_next(&sim.world, from, to)) {
+        show(from, to);
+    }
 }
 
 /* One life, or two at once: at least one of them drains (interface.md), and what it says is durable. */
@@ -233,6 +266,7 @@ static int one_round(int round)
             return 1;
         }
     }
+    show_all();
     return drain();
 }
 
@@ -362,8 +396,9 @@ int main(int argc, char **argv)
     (void)printf("# seeds %llu to %llu: %ld worlds, %ld lives (%ld pairs), %ld comparisons, %.1f s, %ld job(s)\n",
                  (unsigned long long)seed, (unsigned long long)totals->seed - 1, totals->worlds, totals->lives,
                  totals->pairs, totals->checks, s, jobs);
-    (void)printf("%s 1 - %ld crash runs, %ld crashes (%ld kills), %ld failures, %.1f runs/s, %.1f lives/s\n",
-                 bad == 0 && totals->failures == 0 ? "ok" : "not ok", totals->runs, totals->crashes, totals->kills,
-                 totals->failures, (double)totals->runs / s, (double)totals->lives / s);
+    (void)printf(
+        "%s 1 - %ld crash runs, %ld crashes (%ld kills), %ld disk errors, %ld failures, %.1f runs/s, %.1f lives/s\n",
+        bad == 0 && totals->failures == 0 ? "ok" : "not ok", totals->runs, totals->crashes, totals->kills,
+        totals->disks, totals->failures, (double)totals->runs / s, (double)totals->lives / s);
     return bad == 0 && totals->failures == 0 ? 0 : 1;
 }

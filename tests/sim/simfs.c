@@ -47,7 +47,10 @@ struct sim_disk {
     bool down; /* the power has failed */
     /* Turns. */
     int n_lives, last;
-    uint64_t stay; /* one in so many calls hands over */
+    uint64_t stay;         /* one in so many calls hands over; 0: at the change points only */
+    long turns, change[2]; /* all calls of the lives, those at which the other one takes over */
+    char arrives_from[PATH], arrives_to[PATH];
+    long arrives_at; /* 0: nothing, or it is there */
     pthread_mutex_t gate;
     sem_t turn[SIM_LIVES];
     enum state state[SIM_LIVES];
@@ -256,7 +259,9 @@ static void choose(struct sim_disk *d)
     }
     int next = waiting[0];
     if (n > 1) {
-        next = trib_seeded_below(&d->rng, d->stay) == 0 ? 1 - d->last : d->last;
+        bool over = d->stay > 0 ? trib_seeded_below(&d->rng, d->stay) == 0
+                                : d->turns == d->change[0] || d->turns == d->change[1];
+        next = over ? 1 - d->last : d->last;
     }
     d->last = next;
     d->state[next] = RUNNING;
@@ -313,14 +318,21 @@ static void look(char what, const char *path)
 {
     take_turn();
     trace(what, path);
+    if (++disk->turns == disk->arrives_at) {
+        must(rename(disk->arrives_from, disk->arrives_to) == 0);
+        disk->arrives_at = 0;
+    }
 }
 
-/* Before a call that changes: at the chosen one, the end. The mutex is held. */
-static void step(char what, const char *path)
+/* Before a call that changes: at the chosen one, what was planned. The mutex is held. */
+static int step(char what, const char *path, struct trib_err *err)
 {
     look(what, path);
     if (++disk->calls != disk->crash_at) {
-        return;
+        return 0;
+    }
+    if (disk->end == SIM_FAIL && what != 'd') { /* a folder that cannot be synced ends the process (os/fs.h) */
+        return trib_err_errno(err, what == 'u' ? EIO : ENOSPC, "simulated, %s", path);
     }
     if (disk->end == SIM_POWER) {
         disk->down = true;
@@ -348,16 +360,17 @@ static int s_write(void *ctx, const char *path, struct trib_view data, struct tr
 {
     (void)ctx;
     int rc;
-    LOCKED(step('w', path); bool existed = access(path, F_OK) == 0;
-           rc = trib_fs_real.write(trib_fs_real.ctx, path, data, err); if (rc == 0) wrote(path, existed));
+    LOCKED(rc = step('w', path, err); bool existed = access(path, F_OK) == 0;
+           rc = rc != 0 ? rc : trib_fs_real.write(trib_fs_real.ctx, path, data, err);
+           if (rc == 0) wrote(path, existed));
     return rc;
 }
 static int s_copy(void *ctx, const char *from, const char *to, struct trib_err *err)
 {
     (void)ctx;
     int rc;
-    LOCKED(step('c', to); bool existed = access(to, F_OK) == 0; rc = trib_fs_real.copy(trib_fs_real.ctx, from, to, err);
-           if (rc == 0) wrote(to, existed));
+    LOCKED(rc = step('c', to, err); bool existed = access(to, F_OK) == 0;
+           rc = rc != 0 ? rc : trib_fs_real.copy(trib_fs_real.ctx, from, to, err); if (rc == 0) wrote(to, existed));
     return rc;
 }
 static int there(const char *path, struct trib_err *err)
@@ -368,7 +381,7 @@ static int s_sync(void *ctx, const char *path, struct trib_err *err)
 {
     (void)ctx;
     int rc;
-    LOCKED(step('s', path); rc = there(path, err); if (rc == 0) {
+    LOCKED(rc = step('s', path, err); rc = rc != 0 ? rc : there(path, err); if (rc == 0) {
         if (disk->faults.no_sync) {
             came_in(path);
         } else {
@@ -381,14 +394,16 @@ static int s_sync_dir(void *ctx, const char *path, struct trib_err *err)
 {
     (void)ctx;
     int rc;
-    LOCKED(step('d', path); rc = there(path, err); if (rc == 0 && !disk->faults.no_sync_dir) names_synced(path));
+    LOCKED(rc = step('d', path, err); rc = rc != 0 ? rc : there(path, err);
+           if (rc == 0 && !disk->faults.no_sync_dir) names_synced(path));
     return rc;
 }
 static int s_link(void *ctx, const char *from, const char *to, struct trib_err *err)
 {
     (void)ctx;
     int rc;
-    LOCKED(step('l', to); came_in(from); rc = trib_fs_real.link(trib_fs_real.ctx, from, to, err);
+    LOCKED(rc = step('l', to, err); came_in(from);
+           rc = rc != 0 ? rc : trib_fs_real.link(trib_fs_real.ctx, from, to, err);
            if (rc == 0)(void) note(MADE, to, NULL));
     return rc;
 }
@@ -397,8 +412,8 @@ static int s_rename(void *ctx, const char *from, const char *to, struct trib_err
     (void)ctx;
     int rc;
     char held[PATH], under[PATH];
-    LOCKED(step('r', to); came_in(from); hold(from, held); hold(to, under);
-           rc = trib_fs_real.rename(trib_fs_real.ctx, from, to, err);
+    LOCKED(rc = step('r', to, err); came_in(from); hold(from, held); hold(to, under);
+           rc = rc != 0 ? rc : trib_fs_real.rename(trib_fs_real.ctx, from, to, err);
            struct name *n = rc == 0 ? note(MOVED, to, from) : NULL; if (n != NULL) {
                text(n->held, held);
                text(n->under, under);
@@ -410,8 +425,8 @@ static int s_unlink(void *ctx, const char *path, struct trib_err *err)
     (void)ctx;
     int rc;
     char held[PATH] = "";
-    LOCKED(step('u', path); if (!in_scratch(path)) hold(path, held);
-           rc = trib_fs_real.unlink(trib_fs_real.ctx, path, err);
+    LOCKED(rc = step('u', path, err); if (!in_scratch(path)) hold(path, held);
+           rc = rc != 0 ? rc : trib_fs_real.unlink(trib_fs_real.ctx, path, err);
            struct name *n = rc == 0 ? note(GONE, path, NULL) : NULL; if (n != NULL) text(n->held, held));
     return rc;
 }
@@ -419,7 +434,7 @@ static int s_mkdir(void *ctx, const char *path, struct trib_err *err)
 {
     (void)ctx;
     int rc;
-    LOCKED(step('m', path); rc = trib_fs_real.mkdir(trib_fs_real.ctx, path, err);
+    LOCKED(rc = step('m', path, err); rc = rc != 0 ? rc : trib_fs_real.mkdir(trib_fs_real.ctx, path, err);
            if (rc == 0)(void) note(FOLDER, path, NULL));
     return rc;
 }
@@ -479,8 +494,11 @@ void sim_disk_start(struct sim_disk *d, int n_lives, uint64_t seed, long crash_a
     trib_seeded_init(&d->rng, seed);
     d->n_lives = n_lives;
     d->last = 0;
-    d->stay = (uint64_t)2 << (trib_seeded_below(&d->rng, 3) * 2); /* 2, 8, 32: from a zip to long runs */
-    d->calls = 0;
+    /* Half of the pairs from a zip to long runs, half at one or two points: one life stands still while the other does all. */
+    d->stay = trib_seeded_below(&d->rng, 2) == 0 ? 0 : (uint64_t)2 << (trib_seeded_below(&d->rng, 3) * 2);
+    d->change[0] = (long)trib_seeded_below(&d->rng, 250);
+    d->change[1] = d->change[0] + (long)trib_seeded_below(&d->rng, 500);
+    d->calls = d->turns = d->arrives_at = 0;
     d->crash_at = crash_at;
     d->end = end;
     d->down = false;
@@ -490,6 +508,14 @@ void sim_disk_start(struct sim_disk *d, int n_lives, uint64_t seed, long crash_a
         }
     }
 }
+
+void sim_disk_arrives(struct sim_disk *d, const char *from, const char *to, long at)
+{
+    text(d->arrives_from, from);
+    text(d->arrives_to, to);
+    d->arrives_at = at;
+}
+bool sim_disk_arrived(const struct sim_disk *d) { return d->arrives_at == 0; }
 
 long sim_disk_calls(const struct sim_disk *d) { return d->calls; }
 uint64_t sim_disk_trace(const struct sim_disk *d) { return d->trace; }

@@ -10,8 +10,9 @@
 #include "os/fs.h"
 
 enum { SIM_CRASHED = 77, SIM_LIVES = 2 };
-/* How a life ends at its call: the power fails (all lives end, the disk loses), or it alone is killed and the kernel keeps all. */
-enum sim_end { SIM_POWER, SIM_KILL };
+/* What comes at the chosen call: the power fails (all lives end, the disk loses), the life alone is killed and the kernel keeps all, or
+ * the call fails (the disk is full) and the life sees to it. */
+enum sim_end { SIM_POWER, SIM_KILL, SIM_FAIL };
 /* Faults of the disk, to see that the simulation finds them. */
 struct sim_faults {
     bool no_sync, no_sync_dir; /* sync, or sync_dir, does nothing */
@@ -24,6 +25,9 @@ struct sim_disk *sim_disk_new(void);
 void sim_disk_reset(struct sim_disk *d, const char *root, uint64_t seed, struct sim_faults faults);
 /* Before lives start: how many at once, and the mutating call (of all of them, 0: never) at which `end` comes. */
 void sim_disk_start(struct sim_disk *d, int n_lives, uint64_t seed, long crash_at, enum sim_end end);
+/* After the start: a file gets its name at some call of the lives, reads count too; the parent does it where it never came to that. */
+void sim_disk_arrives(struct sim_disk *d, const char *from, const char *to, long at);
+bool sim_disk_arrived(const struct sim_disk *d);
 /* The parent saw life `who` end, however that was. */
 void sim_disk_left(struct sim_disk *d, int who);
 /* The power fails while nobody runs. */

@@ -154,6 +154,24 @@ static void put_records(struct world *w, FILE *f)
     }
 }
 
+static void names_of(const struct world *w, const struct world_file *file, char from[300], char to[300])
+{
+    (void)snprintf(to, 300, "%s/in/%s", w->root, file->name);
+    (void)snprintf(from, 300, "%s/in/.%s", w->root, file->name);
+}
+
+bool world_next(struct world *w, char from[300], char to[300])
+{
+    for (int i = 0; i < w->n_files; i++) {
+        if (w->files[i].hidden) {
+            w->files[i].hidden = false;
+            names_of(w, &w->files[i], from, to);
+            return true;
+        }
+    }
+    return false;
+}
+
 static void put_file(struct world *w, int round, int number)
 {
     char path[300], hidden[300];
@@ -162,8 +180,7 @@ static void put_file(struct world *w, int round, int number)
     }
     struct world_file *file = &w->files[w->n_files];
     (void)snprintf(file->name, sizeof file->name, "r%d-%d.jsonl", round, number);
-    (void)snprintf(path, sizeof path, "%s/in/%s", w->root, file->name);
-    (void)snprintf(hidden, sizeof hidden, "%s/in/.%s", w->root, file->name);
+    names_of(w, file, hidden, path);
     FILE *f = fopen(hidden, "w");
     if (f == NULL) {
         abort();
@@ -174,7 +191,8 @@ static void put_file(struct world *w, int round, int number)
     } else if (kind > 1) { /* 1: empty */
         put_records(w, f);
     }
-    if (fclose(f) != 0 || rename(hidden, path) != 0) {
+    file->hidden = w->n_files > 0 && trib_seeded_below(&w->rng, 3) == 0;
+    if (fclose(f) != 0 || (!file->hidden && rename(hidden, path) != 0)) {
         abort();
     }
     w->n_files++;

@@ -27,6 +27,7 @@ struct world_file {
     char name[32];
     int rows, bad;
     long bad_at[WORLD_BAD]; /* offsets of broken lines */
+    bool hidden;            /* not yet under its name */
 };
 struct world {
     char root[200];
@@ -43,8 +44,10 @@ struct world {
 void world_new(struct world *w, const char *root, uint64_t seed);
 /* The configuration's text; its SQL files are written into root. [out] free() */
 char *world_config(const struct world *w);
-/* One round's files. */
+/* One round's files; some stay hidden until the lives run. */
 void world_deliver(struct world *w, int round);
+/* The next hidden file, from now on no longer so for the model: from and to are paths of its rename. false: there is none. */
+bool world_next(struct world *w, char from[300], char to[300]);
 
 /* A table of the lake: SQL over its rows "t" and, for the same columns, what must come out as VALUES. */
 struct world_table {

@@ -5,6 +5,8 @@
  *  1. The versions read are committed with the rows: one txn per input, so a mart that is current commits nothing.
  *  2. A commit replaces all files; a crash before it leaves the old rows.
  *  3. A mart whose inputs are not there yet waits.
+ *  4. The mart's own version is read before its inputs: they are never older than what it was made from, and whoever commits in between
+ *     makes ours a conflict. So two processes never bring an older state back.
  */
 #include "marts/marts.h"
 
@@ -163,13 +165,16 @@ int trib_mart_step(struct trib_mart *m, int64_t now_us, struct trib_step *ret, s
     *ret = (struct trib_step){.due_us = INT64_MAX, .version = -1};
     struct trib_snapshot s = {.version = -1};
     struct bound b = {0};
-    int rc = bind(m, &b, err);
-    if (rc == TRIB_E_NOT_FOUND) { /* an input that is configured and has no rows yet */
-        trib_err_clear(err);
-        return 0;
-    }
+    int rc = trib_delta_load(&m->gold, -1, &s, err);
+    bool waits = false;
     if (rc == 0) {
-        rc = trib_delta_load(&m->gold, -1, &s, err);
+        rc = bind(m, &b, err);
+        waits = rc == TRIB_E_NOT_FOUND;
+    }
+    if (waits) { /* an input that is configured and has no rows yet */
+        trib_err_clear(err);
+        trib_snapshot_free(&s);
+        return 0;
     }
     if (rc == 0 && (s.version < 0 || newer_inputs(&s, &b) > 0)) {
         rc = refresh(m, &s, b.sql, b.txns, b.n, ret, err);

@@ -141,13 +141,13 @@ static bool blank(char c) { return c == ' ' || c == '\n' || c == '\t' || c == '\
 static bool seek_value(struct trib_reader *r)
 {
     for (;;) {
-        while (r->cur != NULL && r->at < r->cur->n) {
+        bool more_first = false; /* a byte order mark may begin */
+        while (r->cur != NULL && r->at < r->cur->n && !more_first) {
             char c = r->cur->data[r->at];
             bool first = r->base + (int64_t)r->at == 0;
             if (first && r->cur->n < 3 && !r->eof) {
-                break;
-            }
-            if (first && r->cur->n >= 3 && memcmp(r->cur->data, "\xEF\xBB\xBF", 3) == 0) {
+                more_first = true;
+            } else if (first && r->cur->n >= 3 && memcmp(r->cur->data, "\xEF\xBB\xBF", 3) == 0) {
                 r->at += 3;
             } else if (blank(c) || (r->array && (c == ',' || c == ']'))) {
                 r->at++;
@@ -158,9 +158,8 @@ static bool seek_value(struct trib_reader *r)
                 return true;
             }
         }
-        if (!more(r)) {
-            return r->cur != NULL && r->at < r->cur->n && !blank(r->cur->data[r->at]) &&
-                   !(r->array && strchr(",]", r->cur->data[r->at]) != NULL);
+        if (!more(r) && !more_first) {
+            return false;
         }
     }
 }

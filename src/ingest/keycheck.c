@@ -48,16 +48,6 @@ static bool member(struct trib_view object, const char *name, struct trib_view *
     return false;
 }
 
-static bool hinted(const struct trib_schema_opts *o, const char *attribute)
-{
-    for (size_t i = 0; i < o->n_hints; i++) {
-        if (strcmp(o->hints[i].path, attribute) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
 /* A number in a bigint column: does it fit, or will Silver's column grow to hold it? */
 static bool number_usable(struct trib_view text, const struct trib_field *f, const struct trib_schema_opts *o,
                           const char *attribute)
@@ -69,7 +59,7 @@ static bool number_usable(struct trib_view text, const struct trib_field *f, con
         return false;
     }
     if (f->type.id == TRIB_T_LONG) {
-        return trib_number_to_i64(&n, &whole) || (o->evolution == TRIB_EVOLVE_WIDEN && !hinted(o, attribute) &&
+        return trib_number_to_i64(&n, &whole) || (o->evolution == TRIB_EVOLVE_WIDEN && !trib_hinted(o, attribute) &&
                                                   trib_number_to_decimal(&n, 38, 18, &lo, &hi));
     }
     return f->type.id == TRIB_T_DECIMAL && trib_number_to_decimal(&n, f->type.precision, f->type.scale, &lo, &hi);

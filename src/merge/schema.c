@@ -163,18 +163,28 @@ static int compile(struct merge_run *r, struct trib_err *err)
     return 0;
 }
 
-/* The key columns, as Bronze has them: a target without a row of its own yet has tombstones all the same. */
-static int adopt_keys(struct merge_run *r, struct trib_evolved *ret, struct trib_err *err)
+/* The key columns and what hints declared, as Bronze has them: a target without a row of its own yet has tombstones all the same. */
+static int adopt_given(struct merge_run *r, struct trib_evolved *ret, struct trib_err *err)
 {
-    struct trib_type keys = trib_type_simple(TRIB_T_STRUCT);
+    struct trib_type given = trib_type_simple(TRIB_T_STRUCT), hinted;
     for (size_t k = 0; k < r->m->o.n_keys; k++) {
         const struct trib_field *f = trib_item_find(r->b_item, r->m->o.keys[k]);
         if (f != NULL) {
-            (void)trib_type_add_copy(&keys, f);
+            (void)trib_type_add_copy(&given, f);
         }
     }
-    int rc = trib_schema_adopt(&r->item, &keys, &r->m->o.schema, ret, err);
-    trib_type_free(&keys);
+    int rc = trib_schema_hinted(r->b_item, &r->m->o.schema, &hinted, err);
+    if (rc == 0) {
+        for (size_t i = 0; i < hinted.n_fields; i++) {
+            const char *attribute = trib_field_attribute(&hinted.fields[i]);
+            if (attribute != NULL && trib_item_find(&given, attribute) == NULL) {
+                (void)trib_type_add_copy(&given, &hinted.fields[i]);
+            }
+        }
+        trib_type_free(&hinted);
+        rc = trib_schema_adopt(&r->item, &given, &r->m->o.schema, ret, err);
+    }
+    trib_type_free(&given);
     return rc;
 }
 
@@ -191,25 +201,28 @@ int trib_merge_schema(struct merge_run *r, struct trib_err *err)
         if (rc == 0) {
             rc = learn(r, true, in, err);
         }
-        struct trib_evolved keyed = {0};
+        struct trib_evolved given = {0};
         if (rc == 0) {
-            rc = adopt_keys(r, &keyed, err);
+            rc = adopt_given(r, &given, err);
         }
         if (rc == 0) {
             struct trib_schema_opts o = m->o.schema;
+            o.hints_adopted = true;
             o.evolution = r->s.version < 0 && o.evolution != TRIB_EVOLVE_WIDEN ? TRIB_EVOLVE_ADD : o.evolution;
-            rc = trib_schema_evolve(&keyed.type, in, &o, true, &grown, err);
-            grown.changed = grown.changed || keyed.changed;
+            rc = trib_schema_evolve(&given.type, in, &o, true, &grown, err);
+            grown.changed = grown.changed || given.changed;
         }
-        trib_type_free(&keyed.type);
-        free(keyed.new_fields);
+        trib_type_free(&given.type);
+        free(given.new_fields);
         trib_type_free(&r->new_item);
     } else {
         rc = trib_schema_adopt(&r->item, r->b_item, &m->o.schema, &grown, err);
         if (rc == 0 && m->o.schema.evolution == TRIB_EVOLVE_WIDEN) {
             rc = learn(r, false, in, err);
             if (rc == 0 && !trib_infer_empty(in)) {
-                rc = trib_schema_evolve(&grown.type, in, &m->o.schema, true, &widened, err);
+                struct trib_schema_opts o = m->o.schema;
+                o.hints_adopted = true;
+                rc = trib_schema_evolve(&grown.type, in, &o, true, &widened, err);
             }
         }
     }

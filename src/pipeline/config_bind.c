@@ -206,6 +206,7 @@ static void bind_schema(struct trib_cfg_work *w, const struct trib_yaml *table, 
     }
     t->hints = trib_calloc(hints->n, sizeof *t->hints);
     struct trib_err err = {0};
+    bool good = true;
     for (size_t i = 0; i < hints->n; i++) {
         const struct trib_yaml *v = hints->values[i];
         struct trib_type type;
@@ -217,10 +218,15 @@ static void bind_schema(struct trib_cfg_work *w, const struct trib_yaml *table, 
             trib_problem_at(w->problems, v, "`schema.hints` of %s: %s%s", trib_yaml_show(hints->keys[i], w->arena),
                             v->secret ? "`***` is no type" : err.msg,
                             cut ? "; within { } a text with a comma needs quotes" : "");
+            good = false;
         } else {
             trib_type_free(&type);
         }
         t->hints[t->n_hints++] = (struct trib_hint){trib_strdup(hints->keys[i]->text), trib_strdup(v->text)};
+        if (good && trib_hints_check(t->hints, t->n_hints, &err) != 0) {
+            trib_problem_at(w->problems, hints->keys[i], "`schema.hints`: %s", err.msg);
+            good = false;
+        }
     }
 }
 

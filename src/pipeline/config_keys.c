@@ -311,8 +311,7 @@ static const struct trib_key keys[] = {
      .flags = TRIB_KEY_STARTER_OFF,
      .example = "{amount: \"decimal(18,2)\", \"address.zip\": string}",
      .text =
-         "Types by path, in Spark's spelling; `.element` is that of a list or set. A value that does not fit its hint exactly is rescued. "
-         "Columns that are there keep their type, but for a decimal in the place of a bigint, which comes with the next merge."},
+         "Types by path, in Spark's spelling: of attributes, of members (`address.zip`), of what is in lists and sets (`tags.element`); `array<…>` and `struct<…>` too. A name with a dot stands in backticks. A value that does not fit its hint exactly is rescued. A hinted column is there in every target, seen or not; one that is there already keeps its type, but for a bigint that is hinted a decimal; keys go by `key`."},
     {.path = "tables.schema.names",
      .form = TRIB_KEY_CHOICE,
      .choices = "sanitize",

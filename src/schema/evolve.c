@@ -53,25 +53,37 @@ static struct trib_type number_type(const struct trib_inode *in, const struct tr
     return in->n_dec == 0 && in->n_int > 0 ? trib_type_simple(TRIB_T_LONG) : trib_type_decimal(38, 18);
 }
 
-static void add_named(struct trib_type *to, const struct trib_inode *m, struct trib_field *typed,
-                      const struct trib_schema_opts *o, bool top);
+static struct trib_field *add_field(struct trib_type *to, const char *attr, struct trib_field *typed,
+                                    const struct trib_schema_opts *o, bool top);
+/* The column for what was seen and hinted, inside so many lists; false when there is none: nothing seen has a type. */
+static bool decide(const struct trib_inode *in, const struct trib_hints *h, const struct trib_schema_opts *o,
+                   unsigned lists, struct trib_field *f);
 
-/* DuckDB's Parquet reader (1.5.6) does a list's work twice for each list around it: 31 levels take an hour a row group. Below
- * this many, lists and sets stay text. */
-enum { MAX_LISTS = 8 };
+static const struct trib_inode *find_inode(const struct trib_inode *in, const char *name)
+{
+    for (size_t i = 0; in != NULL && i < in->n_members; i++) {
+        if (strcmp(in->members[i]->name, name) == 0) {
+            return in->members[i];
+        }
+    }
+    return NULL;
+}
 
-/* The type of a column for what was seen, inside so many lists: false when nothing seen has a type. Fills type and metadata of a
- * fresh field. */
-static bool decide(const struct trib_inode *in, const struct trib_schema_opts *o, unsigned lists, struct trib_field *f);
-
-static bool decide_map(const struct trib_inode *in, const struct trib_schema_opts *o, unsigned lists,
-                       struct trib_type *ret)
+/* Members as they were seen, then those that are only hinted. */
+static bool decide_map(const struct trib_inode *in, const struct trib_hints *h, const struct trib_schema_opts *o,
+                       unsigned lists, struct trib_type *ret)
 {
     *ret = trib_type_simple(TRIB_T_STRUCT);
-    for (size_t i = 0; i < in->n_members; i++) {
+    for (size_t i = 0; in != NULL && i < in->n_members; i++) {
         struct trib_field f = {0};
-        if (decide(in->members[i], o, lists, &f)) {
-            add_named(ret, in->members[i], &f, o, false);
+        if (decide(in->members[i], trib_hints_member(h, in->members[i]->name), o, lists, &f)) {
+            (void)add_field(ret, in->members[i]->name, &f, o, false);
+        }
+    }
+    for (size_t i = 0; h != NULL && i < h->n_members; i++) {
+        struct trib_field f = {0};
+        if (trib_item_find(ret, h->members[i].name) == NULL && decide(NULL, &h->members[i], o, lists, &f)) {
+            (void)add_field(ret, h->members[i].name, &f, o, false);
         }
     }
     return ret->n_fields > 0;
@@ -94,32 +106,31 @@ static bool holds_lists(const struct trib_inode *in)
     return found;
 }
 
-/* lists: around this one. */
-static bool decide_list(const struct trib_inode *in, const struct trib_schema_opts *o, unsigned lists,
-                        struct trib_field *f)
+/* lists: around this one. Elements of several types are text, but for hinted ones. */
+static bool decide_list(const struct trib_inode *in, const struct trib_hints *h, const struct trib_schema_opts *o,
+                        unsigned lists, struct trib_field *f)
 {
-    const struct trib_inode *e = in->element;
+    const struct trib_inode *e = in == NULL ? NULL : in->element;
     unsigned kinds = 0;
     for (int t = 0; e != NULL && t < TRIB_A_COUNT; t++) {
         kinds += t != TRIB_A_NULL && e->count[t] > 0;
     }
-    if (kinds == 0) {
+    if (kinds == 0 && h == NULL) {
         return false;
     }
     struct trib_field element = {0};
     char *text;
-    if (kinds > 1 || (lists + 1 >= MAX_LISTS && holds_lists(e))) {
+    if (h == NULL && (kinds > 1 || (lists + 1 >= TRIB_ITEM_LISTS && holds_lists(e)))) {
         element.type = trib_type_simple(TRIB_T_STRING);
         text = trib_strdup("json");
     } else {
-        if (!decide(e, o, lists + 1, &element)) {
+        if (!decide(e, h, o, lists + 1, &element)) {
             return false;
         }
         text = element_text(&element);
     }
     f->type = trib_type_simple(TRIB_T_ARRAY);
-    struct trib_field *to = trib_type_add(&f->type, "element", element.type);
-    (void)to;
+    (void)trib_type_add(&f->type, "element", element.type);
     trib_field_set_meta(f, "dynamodb.element", text);
     for (size_t i = 0; i < element.n_meta; i++) {
         free(element.meta[i].key);
@@ -137,7 +148,7 @@ static bool decide_as(const struct trib_inode *in, enum trib_attr_type t, const 
         f->type = trib_type_simple(TRIB_T_STRING);
         return true;
     }
-    if (lists >= MAX_LISTS && (t == TRIB_A_L || t == TRIB_A_SS || t == TRIB_A_NS || t == TRIB_A_BS)) {
+    if (lists >= TRIB_ITEM_LISTS && (t == TRIB_A_L || t == TRIB_A_SS || t == TRIB_A_NS || t == TRIB_A_BS)) {
         return false;
     }
     switch (t) {
@@ -146,12 +157,12 @@ static bool decide_as(const struct trib_inode *in, enum trib_attr_type t, const 
     case TRIB_A_B: f->type = trib_type_simple(TRIB_T_BINARY); return true;
     case TRIB_A_BOOL: f->type = trib_type_simple(TRIB_T_BOOLEAN); return true;
     case TRIB_A_M:
-        if (decide_map(in, o, lists, &f->type)) {
+        if (decide_map(in, NULL, o, lists, &f->type)) {
             return true;
         }
         f->type = trib_type_simple(TRIB_T_STRING);
         return false;
-    case TRIB_A_L: return decide_list(in, o, lists, f);
+    case TRIB_A_L: return decide_list(in, NULL, o, lists, f);
     case TRIB_A_SS:
     case TRIB_A_NS:
     case TRIB_A_BS:
@@ -166,12 +177,81 @@ static bool decide_as(const struct trib_inode *in, enum trib_attr_type t, const 
     return false;
 }
 
-static bool decide(const struct trib_inode *in, const struct trib_schema_opts *o, unsigned lists, struct trib_field *f)
+/* The types of DynamoDB's whose values a column of this type may hold, the likeliest first; TRIB_A_NULL ends them. */
+static const enum trib_attr_type *holds(const struct trib_type *t)
 {
+    static const enum trib_attr_type text[] = {TRIB_A_S, TRIB_A_N, TRIB_A_NULL},
+                                     numbers[] = {TRIB_A_N, TRIB_A_S, TRIB_A_NULL}, times[] = {TRIB_A_S, TRIB_A_NULL},
+                                     truth[] = {TRIB_A_BOOL, TRIB_A_NULL}, bytes[] = {TRIB_A_B, TRIB_A_NULL};
+    switch (t->id) {
+    case TRIB_T_STRING: return text;
+    case TRIB_T_DATE:
+    case TRIB_T_TIMESTAMP:
+    case TRIB_T_TIMESTAMP_NTZ: return times;
+    case TRIB_T_BOOLEAN: return truth;
+    case TRIB_T_BINARY: return bytes;
+    default: return numbers;
+    }
+}
+
+static enum trib_attr_type most_seen(const struct trib_inode *in, const enum trib_attr_type *of)
+{
+    enum trib_attr_type best = *of;
+    for (; in != NULL && *of != TRIB_A_NULL; of++) {
+        best = in->count[*of] > in->count[best] ? *of : best;
+    }
+    return best;
+}
+
+/* A list, or a set where sets were seen more often and the hinted element fits theirs. */
+static void decide_hinted_list(const struct trib_inode *in, const struct trib_hints *element,
+                               const struct trib_schema_opts *o, unsigned lists, struct trib_field *f)
+{
+    static const enum trib_attr_type sets[] = {[TRIB_A_S] = TRIB_A_SS, [TRIB_A_N] = TRIB_A_NS, [TRIB_A_B] = TRIB_A_BS};
+    enum trib_attr_type possible[4] = {TRIB_A_L, TRIB_A_NULL};
+    const enum trib_attr_type *scalars = element->leaf ? holds(&element->type) : NULL;
+    for (size_t n = 1; scalars != NULL && *scalars != TRIB_A_NULL; scalars++) {
+        if (*scalars <= TRIB_A_B) {
+            possible[n++] = sets[*scalars];
+            possible[n] = TRIB_A_NULL;
+        }
+    }
+    enum trib_attr_type attr = most_seen(in, possible);
+    if (attr == TRIB_A_L) {
+        (void)decide_list(in, element, o, lists, f);
+    } else {
+        f->type = trib_type_simple(TRIB_T_ARRAY);
+        (void)trib_type_add(&f->type, "element", element->type);
+    }
+    trib_field_set_meta(f, "dynamodb.type", trib_attr_type_text(attr));
+}
+
+/* A hinted column: its type is given; what was seen says which of DynamoDB's types it takes. Always a column. */
+static void decide_hinted(const struct trib_inode *in, const struct trib_hints *h, const struct trib_schema_opts *o,
+                          unsigned lists, struct trib_field *f)
+{
+    if (h->element != NULL) {
+        decide_hinted_list(in, h->element, o, lists, f);
+    } else if (h->leaf) {
+        f->type = h->type;
+        trib_field_set_meta(f, "dynamodb.type", trib_attr_type_text(most_seen(in, holds(&h->type))));
+    } else {
+        (void)decide_map(in, h, o, lists, &f->type);
+        trib_field_set_meta(f, "dynamodb.type", trib_attr_type_text(TRIB_A_M));
+    }
+}
+
+static bool decide(const struct trib_inode *in, const struct trib_hints *h, const struct trib_schema_opts *o,
+                   unsigned lists, struct trib_field *f)
+{
+    if (h != NULL) {
+        decide_hinted(in, h, o, lists, f);
+        return true;
+    }
     bool tried[TRIB_A_COUNT] = {false};
     for (;;) { /* the most frequent type that makes a column; ties by the order of the types */
         int best = -1;
-        for (int t = 0; t < TRIB_A_COUNT; t++) {
+        for (int t = 0; in != NULL && t < TRIB_A_COUNT; t++) {
             if (t != TRIB_A_NULL && !tried[t] && in->count[t] > 0 && (best < 0 || in->count[t] > in->count[best])) {
                 best = t;
             }
@@ -234,12 +314,6 @@ static struct trib_field *add_field(struct trib_type *to, const char *attr, stru
     return f;
 }
 
-static void add_named(struct trib_type *to, const struct trib_inode *m, struct trib_field *typed,
-                      const struct trib_schema_opts *o, bool top)
-{
-    (void)add_field(to, m->name, typed, o, top);
-}
-
 size_t trib_type_leaves(const struct trib_type *t);
 size_t trib_type_leaves(const struct trib_type *t)
 {
@@ -259,44 +333,38 @@ struct grow {
     unsigned lists; /* around the place at hand */
 };
 
-static bool hinted(const struct trib_schema_opts *o, const char *path)
-{
-    for (size_t i = 0; i < o->n_hints; i++) {
-        if (strcmp(o->hints[i].path, path) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static void widen_leaf(struct grow *g, struct trib_type *t, const struct trib_inode *in, const char *path)
+static void widen_leaf(struct grow *g, struct trib_type *t, const struct trib_inode *in, const struct trib_hints *h)
 {
     bool auto_numbers = g->o->infer && g->o->numbers == TRIB_NUMBERS_AUTO;
     if (g->silver && g->o->evolution == TRIB_EVOLVE_WIDEN && auto_numbers && t->id == TRIB_T_LONG && in->n_dec > 0 &&
-        !hinted(g->o, path)) {
+        h == NULL) {
         *t = trib_type_decimal(38, 18);
         g->ret->widened = g->ret->changed = true;
     }
 }
 
-static void grow_struct(struct grow *g, struct trib_type *t, const struct trib_inode *in, const char *path, bool top);
+static void grow_struct(struct grow *g, struct trib_type *t, const struct trib_inode *in, const struct trib_hints *h,
+                        const char *path, bool top);
+
+static const struct trib_hints *hinted_element(const struct trib_hints *h) { return h == NULL ? NULL : h->element; }
 
 static void grow_type(struct grow *g, struct trib_type *t, enum trib_attr_type attr, const struct trib_inode *in,
-                      const char *path)
+                      const struct trib_hints *h, const char *path)
 {
     if (in->count[attr] == 0) {
         return;
     }
     if (attr == TRIB_A_N) {
-        widen_leaf(g, t, in, path);
+        widen_leaf(g, t, in, h);
     } else if (attr == TRIB_A_NS && t->id == TRIB_T_ARRAY) {
-        widen_leaf(g, &t->fields[0].type, in, path);
+        widen_leaf(g, &t->fields[0].type, in, hinted_element(h));
     } else if (attr == TRIB_A_M && t->id == TRIB_T_STRUCT) {
-        grow_struct(g, t, in, path, false);
+        grow_struct(g, t, in, h, path, false);
     }
 }
 
-static void grow_elements(struct grow *g, struct trib_field *f, const struct trib_inode *in, const char *path)
+static void grow_elements(struct grow *g, struct trib_field *f, const struct trib_inode *in, const struct trib_hints *h,
+                          const char *path)
 {
     struct trib_type *t = &f->type;
     const char *element = trib_field_meta(f, "dynamodb.element");
@@ -305,10 +373,11 @@ static void grow_elements(struct grow *g, struct trib_field *f, const struct tri
         enum trib_attr_type attr = TRIB_A_L;
         t = &t->fields[0].type;
         in = in->element;
+        h = hinted_element(h);
         g->lists++;
         if (strncmp(element, "L<", 2) != 0) {
             if (strcmp(element, "json") != 0 && trib_attr_type_parse(trib_view_of(element), &attr)) {
-                grow_type(g, t, attr, in, below);
+                grow_type(g, t, attr, in, h, below);
             }
             free(below);
             return;
@@ -327,20 +396,31 @@ static void grow_elements(struct grow *g, struct trib_field *f, const struct tri
     }
 }
 
-static void grow_list(struct grow *g, struct trib_field *f, const struct trib_inode *in, const char *path)
+static void grow_list(struct grow *g, struct trib_field *f, const struct trib_inode *in, const struct trib_hints *h,
+                      const char *path)
 {
     unsigned lists = g->lists;
-    grow_elements(g, f, in, path);
+    grow_elements(g, f, in, h, path);
     g->lists = lists;
 }
 
-static void new_field(struct grow *g, struct trib_type *t, const struct trib_inode *m, const char *path, bool top)
+static bool is_key(const struct trib_schema_opts *o, const char *attr)
+{
+    for (size_t k = 0; k < o->n_keys; k++) {
+        if (strcmp(o->keys[k], attr) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void new_field(struct grow *g, struct trib_type *t, const struct trib_inode *m, const struct trib_hints *h,
+                      const char *path, bool top)
 {
     struct trib_field f = {0};
-    if (!decide(m, g->o, g->lists, &f)) {
+    if (!decide(m, h, g->o, g->lists, &f)) {
         return;
     }
-    trib_schema_hint_new(&f, path, g->o);
     size_t leaves = trib_type_leaves(&f.type);
     bool fits = g->o->max_columns == 0 || g->leaves + leaves <= g->o->max_columns;
     if (!fits || !g->may_add) {
@@ -358,20 +438,51 @@ static void new_field(struct grow *g, struct trib_type *t, const struct trib_ino
     (void)add_field(t, m->name, &f, g->o, top);
 }
 
-static void grow_struct(struct grow *g, struct trib_type *t, const struct trib_inode *in, const char *path, bool top)
+static void grow_struct(struct grow *g, struct trib_type *t, const struct trib_inode *in, const struct trib_hints *h,
+                        const char *path, bool top)
 {
     for (size_t i = 0; i < in->n_members; i++) {
         const struct trib_inode *m = in->members[i];
+        const struct trib_hints *hm = trib_hints_member(h, m->name);
         char *below = path[0] == '\0' ? trib_strdup(m->name) : trib_asprintf("%s.%s", path, m->name);
         struct trib_field *f = trib_item_find(t, m->name);
         if (f == NULL) {
-            new_field(g, t, m, below, top);
+            new_field(g, t, m, top && is_key(g->o, m->name) ? NULL : hm, below, top);
         } else if (trib_field_attr(f) == TRIB_A_L) {
-            grow_list(g, f, m, below);
+            grow_list(g, f, m, hm, below);
         } else {
-            grow_type(g, &f->type, trib_field_attr(f), m, below);
+            grow_type(g, &f->type, trib_field_attr(f), m, hm, below);
         }
         free(below);
+    }
+}
+
+/* Hinted columns that are not there yet, seen or not, at every depth. Keys have types of their own. */
+static void declare(struct grow *g, struct trib_type *t, const struct trib_hints *h, const struct trib_inode *in,
+                    bool top)
+{
+    for (size_t i = 0; i < h->n_members; i++) {
+        const struct trib_hints *hm = &h->members[i];
+        const struct trib_inode *m = find_inode(in, hm->name);
+        struct trib_field *f = trib_item_find(t, hm->name);
+        if (f == NULL && !(top && is_key(g->o, hm->name))) {
+            struct trib_field fresh = {0};
+            decide_hinted(m, hm, g->o, g->lists, &fresh);
+            g->leaves += trib_type_leaves(&fresh.type);
+            g->ret->changed = true;
+            (void)add_field(t, hm->name, &fresh, g->o, top);
+        } else if (f != NULL) {
+            struct trib_type *at = &f->type;
+            unsigned lists = g->lists;
+            for (; hm->element != NULL && at->id == TRIB_T_ARRAY; hm = hm->element, g->lists++) {
+                at = &at->fields[0].type;
+                m = m == NULL ? NULL : m->element;
+            }
+            if (at->id == TRIB_T_STRUCT) {
+                declare(g, at, hm, m, false);
+            }
+            g->lists = lists;
+        }
     }
 }
 
@@ -408,8 +519,6 @@ static void add_keys(struct grow *g, struct trib_type *t, const struct trib_infe
     }
 }
 
-static int declare_hints(struct grow *g, struct trib_type *t, struct trib_err *err);
-
 static void copy_item(struct trib_type *to, const struct trib_type *from)
 {
     if (from->n_fields > 0) {
@@ -423,6 +532,8 @@ int trib_schema_evolve(const struct trib_type *current, const struct trib_infer 
                        bool silver, struct trib_evolved *ret, struct trib_err *err)
 {
     struct trib_evolved out = {0};
+    struct trib_hints hints;
+    TRIB_TRY(trib_hints_build(o->hints, o->n_hints, &hints, err));
     copy_item(&out.type, current);
     bool fresh = current->n_fields == 0;
     struct grow g = {.o = o,
@@ -432,11 +543,13 @@ int trib_schema_evolve(const struct trib_type *current, const struct trib_infer 
     trib_buf_init(&g.names, 1 << 20);
     g.leaves = fresh ? 0 : trib_type_leaves(current);
     add_keys(&g, &out.type, in);
-    int rc = declare_hints(&g, &out.type, err);
-    if (rc == 0) {
-        grow_struct(&g, &out.type, &in->root, "", true);
+    if (!o->hints_adopted) {
+        declare(&g, &out.type, &hints, &in->root, true);
     }
-    if (rc == 0 && o->evolution == TRIB_EVOLVE_FAIL && !g.may_add && g.names.n > 0) {
+    grow_struct(&g, &out.type, &in->root, &hints, "", true);
+    trib_hints_free(&hints);
+    int rc = 0;
+    if (o->evolution == TRIB_EVOLVE_FAIL && !g.may_add && g.names.n > 0) {
         rc = trib_err_set(err, TRIB_E_DATA, "new fields with schema.evolution: fail: %s", g.names.p);
     }
     out.new_fields = trib_buf_take(&g.names);
@@ -511,59 +624,51 @@ int trib_schema_adopt(const struct trib_type *current, const struct trib_type *b
     return 0;
 }
 
-/* Hints declare columns in advance: top-level attributes and members of maps that are declared or learnt. */
-static int declare_hints(struct grow *g, struct trib_type *t, struct trib_err *err)
+static bool hinted_type(const struct trib_type *from, const struct trib_hints *h, struct trib_type *ret);
+
+static bool hinted_members(const struct trib_type *from, const struct trib_hints *h, struct trib_type *ret)
 {
-    for (size_t i = 0; i < g->o->n_hints; i++) {
-        const struct trib_hint *h = &g->o->hints[i];
-        if (strchr(h->path, '.') != NULL || trib_item_find(t, h->path) != NULL) {
-            continue;
+    *ret = trib_type_simple(TRIB_T_STRUCT);
+    for (size_t i = 0; i < h->n_members; i++) {
+        const struct trib_field *f = trib_item_find(from, h->members[i].name);
+        struct trib_type type;
+        if (f != NULL && hinted_type(&f->type, &h->members[i], &type)) {
+            struct trib_field *to = trib_type_add_copy(ret, f);
+            trib_type_free(&to->type);
+            to->type = type;
         }
-        struct trib_field f = {0};
-        TRIB_TRY(trib_hint_parse(h->type, &f.type, err));
-        bool text = f.type.id == TRIB_T_STRING || f.type.id == TRIB_T_DATE || f.type.id == TRIB_T_TIMESTAMP ||
-                    f.type.id == TRIB_T_TIMESTAMP_NTZ;
-        trib_field_set_meta(&f, "dynamodb.type",
-                            text                          ? "S"
-                            : f.type.id == TRIB_T_BOOLEAN ? "BOOL"
-                            : f.type.id == TRIB_T_BINARY  ? "B"
-                            : f.type.id == TRIB_T_STRUCT  ? "M"
-                            : f.type.id == TRIB_T_ARRAY   ? "L"
-                                                          : "N");
-        (void)add_field(t, h->path, &f, g->o, true);
-        g->leaves++;
-        g->ret->changed = true;
     }
-    return 0;
+    return ret->n_fields > 0;
 }
 
-int trib_hint_parse(const char *text, struct trib_type *ret, struct trib_err *err)
+/* The part of a type that hints asked for; false: nothing of it is as they want it. */
+static bool hinted_type(const struct trib_type *from, const struct trib_hints *h, struct trib_type *ret)
 {
-    static const struct {
-        const char *name;
-        enum trib_type_id id;
-    } simple[] = {{"string", TRIB_T_STRING},       {"bigint", TRIB_T_LONG},
-                  {"long", TRIB_T_LONG},           {"int", TRIB_T_INT},
-                  {"integer", TRIB_T_INT},         {"smallint", TRIB_T_SHORT},
-                  {"tinyint", TRIB_T_BYTE},        {"double", TRIB_T_DOUBLE},
-                  {"float", TRIB_T_FLOAT},         {"boolean", TRIB_T_BOOLEAN},
-                  {"binary", TRIB_T_BINARY},       {"date", TRIB_T_DATE},
-                  {"timestamp", TRIB_T_TIMESTAMP}, {"timestamp_ntz", TRIB_T_TIMESTAMP_NTZ}};
-    for (size_t i = 0; i < sizeof simple / sizeof simple[0]; i++) {
-        if (strcasecmp(text, simple[i].name) == 0) {
-            *ret = trib_type_simple(simple[i].id);
-            return 0;
+    struct trib_type element;
+    if (h->leaf) {
+        if (!trib_type_same(from, &h->type)) {
+            return false;
         }
+        trib_type_copy(ret, from);
+        return true;
     }
-    unsigned p = 0, s = 0;
-    int used = 0;
-    if (sscanf(text, "decimal ( %u , %u )%n", &p, &s, &used) == 2 && used > 0 && text[used] == '\0' && p >= 1 &&
-        p <= 38 && s <= p) {
-        *ret = trib_type_decimal(p, s);
-        return 0;
+    if (h->element != NULL) {
+        if (from->id != TRIB_T_ARRAY || !hinted_type(&from->fields[0].type, h->element, &element)) {
+            return false;
+        }
+        *ret = trib_type_simple(TRIB_T_ARRAY);
+        (void)trib_type_add(ret, from->fields[0].name, element);
+        return true;
     }
-    return trib_err_set(
-        err, TRIB_E_CONFIG,
-        "hint type '%s' is not one of string, bigint, int, smallint, tinyint, double, float, decimal(p,s), boolean, binary, date, timestamp",
-        text);
+    return from->id == TRIB_T_STRUCT && hinted_members(from, h, ret);
+}
+
+int trib_schema_hinted(const struct trib_type *bronze, const struct trib_schema_opts *o, struct trib_type *ret,
+                       struct trib_err *err)
+{
+    struct trib_hints hints;
+    TRIB_TRY(trib_hints_build(o->hints, o->n_hints, &hints, err));
+    (void)hinted_members(bronze, &hints, ret);
+    trib_hints_free(&hints);
+    return 0;
 }

@@ -5,6 +5,9 @@
 #include "schema/decode.h"
 
 enum { TRIB_A_COUNT = TRIB_A_BS + 1, TRIB_ITEM_DEPTH = 64 };
+/* DuckDB's Parquet reader (1.5.6) does a list's work twice for each list around it: 31 levels take an hour a row group. Below
+ * this many, lists and sets stay text. */
+enum { TRIB_ITEM_LISTS = 8 };
 
 /* What was seen of one attribute, member or element. */
 struct trib_inode {
@@ -27,10 +30,22 @@ struct trib_inode *trib_inode_element(struct trib_inode *in);
 struct trib_json;
 TRIB_CHECKED int trib_inode_value(struct trib_inode *in, struct trib_json *j, unsigned depth, struct trib_err *err);
 
+/* Hints by place: a leaf has a type, a map has members, a list or set has an element. */
+struct trib_hints {
+    char *name; /* attribute or member; NULL for elements and the root */
+    bool leaf;
+    struct trib_type type;
+    struct trib_hints *members;
+    size_t n_members, cap_members;
+    struct trib_hints *element;
+};
+/* [out] trib_hints_free */
+TRIB_CHECKED int trib_hints_build(const struct trib_hint *hints, size_t n, struct trib_hints *ret,
+                                  struct trib_err *err);
+void trib_hints_free(struct trib_hints *h);
+const struct trib_hints *trib_hints_member(const struct trib_hints *h, const char *name); /* NULL; h may be NULL */
+
 enum trib_attr_type trib_field_attr(const struct trib_field *f); /* of dynamodb.type; S when absent */
 const char *trib_field_attr_name(const struct trib_field *f);
-
-/* Types that hints give to a column that is made now, or to what is in it (hints.c). path: the field's own. */
-void trib_schema_hint_new(struct trib_field *f, const char *path, const struct trib_schema_opts *o);
 
 #endif

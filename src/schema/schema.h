@@ -23,10 +23,17 @@
 enum trib_evolution { TRIB_EVOLVE_WIDEN, TRIB_EVOLVE_ADD, TRIB_EVOLVE_RESCUE, TRIB_EVOLVE_FAIL, TRIB_EVOLVE_NONE };
 enum trib_numbers { TRIB_NUMBERS_AUTO, TRIB_NUMBERS_DECIMAL, TRIB_NUMBERS_DOUBLE, TRIB_NUMBERS_STRING };
 
+/*
+ * A declared type. It decides the column of an attribute, a member or an element when that comes to be, and makes the column at once
+ * where nobody has seen the attribute yet: hinted columns are always there, in Bronze and in every target. A column that
+ * is there already keeps its type (but see trib_schema_apply_hints). Which of DynamoDB's types the column takes is learnt with its first batch (string: S or N;
+ * numbers: N or S; lists: L or a set), the first named here where nothing was seen. Key attributes go by their keys' types.
+ */
 struct trib_hint {
-    const char *path; /* "amount", "address.zip", "tags.element" */
+    const char *path; /* "amount", "address.zip", "tags.element"; a name with a dot in backticks: "`a.b`.c" */
     const char *
-        type; /* Spark spelling: "decimal(18,2)", "string", "timestamp", "date", "double", "bigint", "int", "boolean", "binary", "array<string>", "struct<…>" */
+        type; /* Spark's spelling: "decimal(18,2)", "string", "timestamp", "timestamp_ntz", "date", "double", "float", "bigint",
+                       * "int", "smallint", "tinyint", "boolean", "binary", "array<string>", "struct<zip:string,…>" */
 };
 
 struct trib_schema_opts {
@@ -35,6 +42,7 @@ struct trib_schema_opts {
     bool infer; /* false: S and N as text, B as base64 text, everything else canonical JSON text */
     const struct trib_hint *hints;
     size_t n_hints;
+    bool hints_adopted;          /* hinted columns come from Bronze (trib_schema_hinted): none is declared here */
     const char *const *reserved; /* top-level column names of our own that no attribute may take (any case) */
     size_t n_reserved;
     const char *const *keys; /* key attributes: always columns, never rescued; at most 2 */
@@ -45,6 +53,10 @@ struct trib_schema_opts {
 };
 /* Parses a hint's type; CONFIG with the position when it is not a type. */
 TRIB_CHECKED int trib_hint_parse(const char *text, struct trib_type *ret, struct trib_err *err);
+/* CONFIG when one is no type or no path, or when two contradict each other. */
+TRIB_CHECKED int trib_hints_check(const struct trib_hint *hints, size_t n, struct trib_err *err);
+/* Is there a hint on this top-level attribute, or on something in it? */
+bool trib_hinted(const struct trib_schema_opts *o, const char *attribute);
 
 struct trib_infer;
 struct trib_infer *trib_infer_new(void);
@@ -79,6 +91,12 @@ TRIB_CHECKED int trib_schema_adopt(const struct trib_type *current, const struct
 
 /* bigint leaves (keys apart) that a hint calls decimal(p,s) become it; true when one did. For Silver: its rows are written again. */
 bool trib_schema_apply_hints(struct trib_type *item, const struct trib_schema_opts *o);
+/*
+ * What hints declared in Bronze, and nothing else of it, for a target that otherwise learns from rows of its own: so both take the
+ * same of DynamoDB's types. [out] trib_type_free; an item struct, perhaps empty, for trib_schema_adopt.
+ */
+TRIB_CHECKED int trib_schema_hinted(const struct trib_type *bronze, const struct trib_schema_opts *o,
+                                    struct trib_type *ret, struct trib_err *err);
 
 /* The attribute or member that a field comes from (dynamodb.name, else the name); NULL for columns of our own. [borrow] */
 const char *trib_field_attribute(const struct trib_field *f);

@@ -1,7 +1,7 @@
 /*
  * The decoder, with inference, evolution and the way back: lines of any bytes as items, under any options. What decodes comes back
  * exactly from columns and rescued text (support/round_trip); what does not is DATA for every part of the program alike.
- * The first byte chooses numbers, inference, evolution, layers of base64; the second how many lines the first schema is learnt from.
+ * The first byte chooses numbers, inference, evolution, layers of base64; the second hints, and how many lines the first schema is learnt from.
  */
 #include <stdint.h>
 #include <stdio.h>
@@ -20,6 +20,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     static const char *const keys[] = {"pk"};
     static const enum trib_evolution evolutions[] = {TRIB_EVOLVE_WIDEN, TRIB_EVOLVE_ADD, TRIB_EVOLVE_RESCUE,
                                                      TRIB_EVOLVE_NONE};
+    static const struct trib_hint hints[] = {
+        {"n", "decimal(18,2)"},  {"x", "string"},    {"m", "struct<a:date,b:int,c:array<double>>"},
+        {"l.element", "bigint"}, {"s", "timestamp"}, {"lm", "array<struct<q:smallint,`w w`:string>>"},
+        {"ss.element", "date"},  {"e.f.g", "float"}, {"b", "binary"},
+    };
     unsigned how = data[0];
     struct trib_view items[MAX_ITEMS];
     size_t n = 0;
@@ -33,13 +38,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     const struct test_trip t = {
         .items = items,
         .n = n,
-        .learn = data[1] % (n + 1),
+        .learn = (data[1] >> 1) % (n + 1),
         .twice = (how & 1) != 0,
         .silver = (how & 2) != 0,
         .may_break = true,
         .o = {.infer = (how & 4) == 0,
               .numbers = (enum trib_numbers)(how >> 3 & 3),
               .evolution = evolutions[how >> 5 & 3],
+              .hints = hints,
+              .n_hints = (data[1] & 1) == 0 ? 0 : sizeof hints / sizeof *hints,
               .keys = keys,
               .n_keys = how >> 7,
               .max_columns = data[1] > 200 ? data[1] - 199u : 0},

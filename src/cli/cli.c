@@ -4,6 +4,8 @@
  */
 #include "cli/cli.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -238,8 +240,20 @@ static bool colour_wanted(void)
     return (no == NULL || no[0] == '\0') && term != NULL && strcmp(term, "dumb") != 0 && isatty(STDERR_FILENO);
 }
 
+/* A closed standard stream would give its number to the next file that is opened, perhaps one of the lake's, and what is printed
+ * would go there. In its place stands one that cannot be written to, so that a lost result is an error still. */
+static void hold_standard_streams(void)
+{
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+        if (fcntl(fd, F_GETFD) < 0 && errno == EBADF && open("/dev/null", O_RDONLY) != fd) {
+            return; /* nowhere to say it */
+        }
+    }
+}
+
 int trib_cli_main(int argc, char **argv)
 {
+    hold_standard_streams();
     struct trib_cli_own own = {.lock = PTHREAD_MUTEX_INITIALIZER};
     struct trib_cli cli = {.own = &own, .colour = colour_wanted(), .terminal_out = isatty(STDOUT_FILENO) != 0};
     struct trib_err err = {0};

@@ -175,7 +175,13 @@ static void write_commit(struct trib_buf *to, const struct trib_delta *t, const 
                          const struct trib_commit *c, const char *txn_id, int64_t now_ms)
 {
     write_info(to, c, txn_id, now_ms);
-    if (c->protocol != NULL) {
+    struct trib_protocol with;
+    const struct trib_protocol *base = c->protocol != NULL ? c->protocol : &s->protocol;
+    if (c->new_metadata && trib_delta_feature_add(base, c->schema, &with)) {
+        write_protocol(to, &with);
+        free(with.reader_features);
+        free(with.writer_features);
+    } else if (c->protocol != NULL) {
         write_protocol(to, c->protocol);
     }
     if (c->new_metadata) {

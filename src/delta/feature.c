@@ -140,3 +140,55 @@ int trib_delta_can_write(const struct trib_snapshot *s, const char *table, struc
                : trib_err_set(err, TRIB_E_UNSUPPORTED,
                               "%s cannot be written: it uses writer feature '%s', which is not supported", table, name);
 }
+
+static bool has_ntz(const struct trib_type *t)
+{
+    bool found = t->id == TRIB_T_TIMESTAMP_NTZ;
+    for (size_t i = 0; i < t->n_fields && !found; i++) {
+        found = has_ntz(&t->fields[i].type);
+    }
+    return found;
+}
+
+/* old's names, where there are any, else those that the version stands for; and one more. The array is the caller's, the names not. */
+static char **with_feature(char *const *old, const char *const *implied, const char *more)
+{
+    size_t n = 0, m = 0;
+    for (; old != NULL && old[n] != NULL; n++) {
+    }
+    for (; old == NULL && implied[m] != NULL; m++) {
+    }
+    char **ret = trib_calloc(n + m + 2, sizeof *ret);
+    for (size_t i = 0; i < n; i++) {
+        ret[i] = old[i];
+    }
+    for (size_t i = 0; i < m; i++) {
+        ret[n + i] = (char *)(uintptr_t)implied[i];
+    }
+    if (!has_feature(ret, more)) {
+        ret[n + m] = (char *)(uintptr_t)more;
+    }
+    return ret;
+}
+
+bool trib_delta_feature_add(const struct trib_protocol *p, const struct trib_type *schema, struct trib_protocol *ret)
+{
+    /* What the versions without lists of features stand for (PROTOCOL.md, Valid Feature Names). */
+    static const char *const writers[] = {"appendOnly",       "invariants",    "checkConstraints", "changeDataFeed",
+                                          "generatedColumns", "columnMapping", "identityColumns",  NULL};
+    static const size_t up_to[] = {0, 0, 2, 3, 5, 6, 7};
+    if (!has_ntz(schema) || (p->writer >= 7 && has_feature(p->writer_features, "timestampNtz") &&
+                             has_feature(p->reader_features, "timestampNtz"))) {
+        return false;
+    }
+    const char *implied[sizeof writers / sizeof *writers] = {NULL};
+    for (size_t i = 0; p->writer >= 0 && p->writer < 7 && i < up_to[p->writer]; i++) {
+        implied[i] = writers[i];
+    }
+    static const char *const mapping[] = {"columnMapping", NULL}, *const none[] = {NULL};
+    *ret = (struct trib_protocol){.reader = 3, .writer = 7};
+    ret->reader_features =
+        with_feature(p->reader >= 3 ? p->reader_features : NULL, p->reader == 2 ? mapping : none, "timestampNtz");
+    ret->writer_features = with_feature(p->writer >= 7 ? p->writer_features : NULL, implied, "timestampNtz");
+    return true;
+}

@@ -110,6 +110,9 @@ int64_t trib_log_state_timestamp(const struct trib_log_state *s);
 
 /* UNSUPPORTED with the feature's name. table: for messages. */
 TRIB_CHECKED int trib_delta_can_read(const struct trib_protocol *p, const char *table, struct trib_err *err);
+/* True where a table of this schema needs a feature that the protocol lacks (timestampNtz): *ret is the protocol with it. The two
+ * arrays of names are the caller's to free, the names are borrowed. */
+bool trib_delta_feature_add(const struct trib_protocol *p, const struct trib_type *schema, struct trib_protocol *ret);
 TRIB_CHECKED int trib_delta_can_write(const struct trib_snapshot *s, const char *table, struct trib_err *err);
 enum trib_mapping { TRIB_MAPPING_NONE, TRIB_MAPPING_NAME, TRIB_MAPPING_ID };
 enum trib_mapping trib_delta_mapping(const struct trib_snapshot *s);

@@ -73,7 +73,7 @@ static bool time_us(struct trib_view text, int scale, int64_t *ret)
         n.n_digits = n.n_digits > drop ? (uint8_t)(n.n_digits - drop) : 0;
         n.exponent = 0;
     }
-    if (!trib_number_to_i64(&n, &us)) {
+    if (!trib_number_to_i64(&n, &us) || us < 0) {
         return false;
     }
     *ret = us;

@@ -22,6 +22,8 @@ struct sql_check {
     struct trib_buf *report;
     struct trib_catalog_table *catalog;
     size_t n_catalog;
+    bool *reads; /* n_gold × n_gold: mart a reads mart b */
+    size_t mart; /* that is looked at */
 };
 
 /* The statements as the engine's parser sees them; {"error":true,…} when it does not. [out] json_decref */
@@ -132,6 +134,40 @@ static void unknown_table(struct sql_check *s, const char *file, struct trib_vie
     free(names);
 }
 
+/* The mart at hand reads another: the catalogue has them in their order, behind all other tables. */
+static void note_input(struct sql_check *s, const char *name)
+{
+    size_t gold = 0;
+    for (size_t i = 0; i < s->n_catalog; i++) {
+        if (strcmp(s->catalog[i].schema, "gold") == 0) {
+            if (strcasecmp(s->catalog[i].name, name) == 0 && s->reads != NULL) {
+                s->reads[s->mart * s->config->n_gold + gold] = true;
+            }
+            gold++;
+        }
+    }
+}
+
+/* Marts that wait for each other would wait for ever. */
+static void check_circles(struct sql_check *s)
+{
+    size_t n = s->config->n_gold;
+    for (size_t via = 0; via < n; via++) { /* whatever is reached over others is read too */
+        for (size_t a = 0; a < n; a++) {
+            for (size_t b = 0; b < n && s->reads[a * n + via]; b++) {
+                s->reads[a * n + b] = s->reads[a * n + b] || s->reads[via * n + b];
+            }
+        }
+    }
+    for (size_t a = 0; a < n; a++) {
+        if (s->reads[a * n + a]) {
+            const struct trib_cfg_mart *m = &s->config->gold[a];
+            trib_buf_addf(s->report, "%s:%zu:%zu: gold %s/%s reads itself, directly or through other marts\n",
+                          s->config->file, m->line, m->column, m->subject, m->name);
+        }
+    }
+}
+
 /* Tables named with one of our schemas, anywhere in the tree. */
 static void walk(struct sql_check *s, const char *file, struct trib_view text, json_t *node, unsigned depth)
 {
@@ -146,6 +182,9 @@ static void walk(struct sql_check *s, const char *file, struct trib_view text, j
          i++) {
         if (strcasecmp(schema, schemas[i]) == 0 && !in_catalog(s, schema, name)) {
             unknown_table(s, file, text, node, schema, name);
+        }
+        if (strcasecmp(schema, "gold") == 0) {
+            note_input(s, name);
         }
     }
     size_t i;
@@ -212,9 +251,15 @@ int trib_config_check_sql(const struct trib_config *c, struct trib_conn *conn, c
             rc = c->tables[i].silver[k].where != NULL ? check_where(&s, &c->tables[i].silver[k], err) : 0;
         }
     }
+    s.reads = trib_calloc(c->n_gold * c->n_gold + 1, sizeof *s.reads);
     for (size_t i = 0; i < c->n_gold && rc == 0; i++) {
+        s.mart = i;
         rc = check_mart(&s, &c->gold[i], err);
     }
+    if (rc == 0) {
+        check_circles(&s);
+    }
+    free(s.reads);
     trib_catalog_free(s.catalog, s.n_catalog);
     if (rc == 0 && report.n > 0) {
         trib_config_redact(c, &report);

@@ -195,8 +195,8 @@ typedef int (*step_fn)(void *stage, int64_t now_us, struct trib_step *ret, struc
 
 /* Steps one stage until it has nothing to do. A lost race is computed again; who loses too often says so (75). Asked to stop, ingest
  * takes nothing more; what Bronze holds still goes through to Silver and Gold, one step a stage. */
-static void drain(struct trib_pipeline *p, void *stage, step_fn step_once, const char *what, const char *table,
-                  const char *target)
+static int drain(struct trib_pipeline *p, void *stage, step_fn step_once, const char *what, const char *table,
+                 const char *target, bool *io_worked)
 {
     for (int tries = 0; step_once != step_ingest || !stopping(p);) {
         struct trib_step step = {0};
@@ -207,12 +207,14 @@ static void drain(struct trib_pipeline *p, void *stage, step_fn step_once, const
         }
         if (rc != 0 || step.worked) {
             tell(p, what, table, target, &step, rc != 0 ? &err : NULL);
+            *io_worked |= rc == 0;
         }
         if (rc != 0 || !step.worked || stopping(p)) {
-            return;
+            return rc;
         }
         tries = 0;
     }
+    return 0;
 }
 
 int trib_pipeline_source(struct trib_pipeline *p, struct trib_pipeline_table *t, struct trib_err *err)
@@ -235,7 +237,8 @@ static void ingest_table(struct trib_pipeline *p, struct trib_pipeline_table *t)
         tell(p, "ingest", t->cfg->name, NULL, NULL, &err);
         return;
     }
-    drain(p, t->ingest, step_ingest, "ingest", t->cfg->name, NULL);
+    bool worked = false;
+    (void)drain(p, t->ingest, step_ingest, "ingest", t->cfg->name, NULL, &worked); /* told */
 }
 
 static void merge_table(struct trib_pipeline *p, struct trib_pipeline_table *t)
@@ -247,8 +250,38 @@ static void merge_table(struct trib_pipeline *p, struct trib_pipeline_table *t)
             tell(p, "merge", t->cfg->name, g->label, NULL, &err);
             continue;
         }
-        drain(p, g->merge, step_merge, "merge", t->cfg->name, g->label);
+        bool worked = false;
+        (void)drain(p, g->merge, step_merge, "merge", t->cfg->name, g->label, &worked);
     }
+}
+
+/* Once through all of them; a mart that failed is not tried again in this drain. True when one committed. */
+static bool marts_pass(struct trib_pipeline *p, bool *failed)
+{
+    bool worked = false;
+    for (size_t i = 0; i < p->n_marts; i++) {
+        struct trib_pipeline_mart *m = &p->marts[i];
+        if (failed[i]) {
+            continue;
+        }
+        struct trib_err e = {0};
+        if (m->mart == NULL && trib_mart_new(p->env, &m->opts, &m->mart, &e) != 0) {
+            tell(p, "marts", m->opts.name, NULL, NULL, &e);
+            failed[i] = true;
+            continue;
+        }
+        failed[i] = drain(p, m->mart, step_mart, "marts", m->opts.name, NULL, &worked) != 0;
+    }
+    return worked;
+}
+
+/* A mart may read one that stands below it: as many passes as there are marts bring all up to date in any order. */
+static void drain_marts(struct trib_pipeline *p)
+{
+    bool *failed = trib_calloc(p->n_marts + 1, sizeof *failed);
+    for (size_t pass = 0; pass < p->n_marts && marts_pass(p, failed) && !stopping(p); pass++) {
+    }
+    free(failed);
 }
 
 int trib_pipeline_drain(struct trib_pipeline *p, unsigned stages, struct trib_err *err)
@@ -262,14 +295,8 @@ int trib_pipeline_drain(struct trib_pipeline *p, unsigned stages, struct trib_er
             merge_table(p, &p->tables[i]);
         }
     }
-    for (size_t i = 0; (stages & TRIB_RUN_MARTS) != 0 && i < p->n_marts; i++) {
-        struct trib_pipeline_mart *m = &p->marts[i];
-        struct trib_err e = {0};
-        if (m->mart == NULL && trib_mart_new(p->env, &m->opts, &m->mart, &e) != 0) {
-            tell(p, "marts", m->opts.name, NULL, NULL, &e);
-            continue;
-        }
-        drain(p, m->mart, step_mart, "marts", m->opts.name, NULL);
+    if ((stages & TRIB_RUN_MARTS) != 0) {
+        drain_marts(p);
     }
     if (p->first.code != TRIB_OK && err != NULL) {
         *err = p->first;

@@ -22,6 +22,7 @@ struct trib_merge {
     /* Kept while the schemas that they were made for stay: Bronze's items and old Silver rows to new Silver rows, `where`. */
     struct trib_convert *in, *rewrite;
     struct trib_where *where;
+    uint64_t group_bytes;          /* of row groups; less where rows are wide */
     struct trib_marks *won, *gone; /* rows of Bronze's files to write as they are; rows of the touched files that go */
     struct trib_version *version;  /* NULL: the stream's order */
 };

@@ -196,7 +196,7 @@ static int write_part(struct merge_run *r, const struct trib_add *old, size_t n_
     trib_buf_init(&sql, TRIB_SQL_MAX);
     int rc = part_rows(r, old, n_old, first, &sql, err);
     if (rc == 0) {
-        struct trib_parquet_opts o = {.file_bytes = m->o.file_bytes};
+        struct trib_parquet_opts o = {.file_bytes = m->o.file_bytes, .group_bytes = &m->group_bytes};
         /* Images are the wide side of every join here: the narrow outcome must be what is hashed, whatever the estimates say
          * (1 M rows of 0.6 KB: 945 MB and a spill otherwise). */
         rc = trib_exec(m->conn, "SET disabled_optimizers = 'join_order,build_side_probe_side'", err);

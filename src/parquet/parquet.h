@@ -16,6 +16,8 @@ struct trib_parquet_opts {
     enum trib_compression compression;
     size_t row_group_rows; /* 0: 122,880; less for wide rows: the caller knows their width */
     uint64_t file_bytes; /* start a new file beyond about this size; 0: one file. Only for SQL sources without order */
+    uint64_t *group_bytes; /* may be NULL: of rows in memory in a row group, 0 until known; kept by the caller from query to query,
+                            * and less once a query of wide rows did not get by with the engine's memory */
     const char *const *stats; /* top-level columns whose statistics are wanted; NULL: the first 32 */
     size_t n_stats;
 };
@@ -34,7 +36,8 @@ void trib_parquet_file_drop(struct trib_parquet_file *f);
 TRIB_CHECKED int trib_parquet_write(struct trib_conn *c, const struct trib_type *row, trib_fill_fn fill, void *ctx,
                                     const char *path, const struct trib_parquet_opts *o, struct trib_parquet_file *ret,
                                     struct trib_err *err);
-/* Writes the rows of a SELECT; file names are made by adding -0.parquet, -1.parquet … to path_prefix. */
+/* Writes the rows of a SELECT; file names are made by adding -0.parquet, -1.parquet … to path_prefix. A query that needs more memory than
+ * the engine has runs again with smaller row groups before that is an error: it must not have effects of its own. */
 TRIB_CHECKED int trib_parquet_write_query(struct trib_conn *c, const char *select, const char *path_prefix,
                                           const struct trib_parquet_opts *o, struct trib_parquet_file **ret,
                                           size_t *ret_n, struct trib_err *err);

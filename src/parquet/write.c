@@ -17,7 +17,7 @@
 #include "parquet/parquet.h"
 #include "parquet/stats.h"
 
-enum { DEFAULT_GROUP_ROWS = 122880, GROUP_MIN_BYTES = 4 << 20, GROUP_MAX_BYTES = 32 << 20, SQL_MAX = 64 << 20 };
+enum { DEFAULT_GROUP_ROWS = 122880, GROUP_MIN_BYTES = 4 << 20, GROUP_MAX_BYTES = 32 << 20, GROUP_LEAST_BYTES = 1 << 20, SQL_MAX = 64 << 20 };
 /* DuckDB sets a dictionary of 1 MiB aside for each column of text, filled or not: 500 columns are its whole memory. */
 enum { DICTIONARY_MIN_BYTES = 8 << 10, DICTIONARY_MAX_BYTES = 1 << 20, ENTRY_BYTES = 32 };
 
@@ -44,6 +44,11 @@ static uint64_t group_bytes(const struct trib_conn *c)
     return bytes < GROUP_MIN_BYTES ? GROUP_MIN_BYTES : bytes > GROUP_MAX_BYTES ? GROUP_MAX_BYTES : bytes;
 }
 
+static uint64_t bytes_of(const struct trib_conn *c, const struct trib_parquet_opts *o)
+{
+    return o->group_bytes != NULL && *o->group_bytes > 0 ? *o->group_bytes : group_bytes(c);
+}
+
 static void add_options(struct trib_buf *sql, const struct trib_conn *c, const struct trib_parquet_opts *o,
                         size_t leaves)
 {
@@ -54,7 +59,7 @@ static void add_options(struct trib_buf *sql, const struct trib_conn *c, const s
         " (FORMAT parquet, PARQUET_VERSION v1, COMPRESSION %s, ROW_GROUP_SIZE %zu, ROW_GROUP_SIZE_BYTES %llu, "
         "RETURN_STATS, WRITE_EMPTY_FILE false",
         compression[o->compression], o->row_group_rows == 0 ? (size_t)DEFAULT_GROUP_ROWS : o->row_group_rows,
-        (unsigned long long)group_bytes(c));
+        (unsigned long long)bytes_of(c, o));
     if (o->file_bytes > 0) {
         trib_buf_addf(sql, ", FILE_SIZE_BYTES %llu", (unsigned long long)o->file_bytes);
     } else {
@@ -304,6 +309,35 @@ static int name_files(struct files *f, const char *path_prefix, struct trib_err 
     return 0;
 }
 
+static void remove_target(const char *target, bool many)
+{
+    if (many) {
+        remove_folder(target);
+    } else {
+        (void)unlink(target);
+    }
+}
+
+/* Row groups of wide rows take several times their size while they are written: again, with smaller ones, before that is an error. */
+static int copy_within(struct trib_conn *c, const char *select, const struct trib_type *type, const char *target,
+                       const struct trib_parquet_opts *o, struct files *ret, struct trib_err *err)
+{
+    struct trib_parquet_opts own = *o;
+    uint64_t bytes = bytes_of(c, o);
+    own.group_bytes = &bytes;
+    int rc = copy_to(c, select, type, target, &own, ret, err);
+    while (rc == TRIB_E_LIMIT && bytes > GROUP_LEAST_BYTES) {
+        remove_target(target, o->file_bytes > 0);
+        trib_err_clear(err);
+        bytes /= 4;
+        rc = copy_to(c, select, type, target, &own, ret, err);
+    }
+    if (rc == 0 && o->group_bytes != NULL) {
+        *o->group_bytes = bytes;
+    }
+    return rc;
+}
+
 int trib_parquet_write_query(struct trib_conn *c, const char *select, const char *path_prefix,
                              const struct trib_parquet_opts *o, struct trib_parquet_file **ret, size_t *ret_n,
                              struct trib_err *err)
@@ -315,7 +349,7 @@ int trib_parquet_write_query(struct trib_conn *c, const char *select, const char
     bool many = o->file_bytes > 0;
     char *target = trib_asprintf(many ? "%s.parts" : "%s-0.parquet", prefix);
     struct files files = {0};
-    int rc = copy_to(c, sql, &type, target, o, &files, err);
+    int rc = copy_within(c, sql, &type, target, o, &files, err);
     if (rc == 0) {
         rc = name_files(&files, prefix, err);
     }

@@ -361,10 +361,24 @@ struct trib_digest trib_digest_mix(struct trib_digest a, struct trib_digest b)
     return hash(w, sizeof w, 0x54524942);
 }
 
-static void add(struct trib_digest *to, struct trib_digest d)
+void trib_digest_add(struct trib_digest *sum, struct trib_digest d)
 {
-    to->lo += d.lo;
-    to->hi += d.hi;
+    sum->lo += d.lo;
+    sum->hi += d.hi;
+}
+
+struct trib_digest trib_digest_name(struct trib_view name) { return hash(name.p, name.n, 64); }
+
+struct trib_digest trib_digest_bytes(enum trib_attr_type type, struct trib_view v)
+{
+    return hash(v.p, v.n, (uint64_t)type);
+}
+
+struct trib_digest trib_digest_bool(enum trib_attr_type type, bool b) { return hash(b ? "1" : "0", 1, (uint64_t)type); }
+
+struct trib_digest trib_digest_close(enum trib_attr_type type, struct trib_digest sum)
+{
+    return hash(&sum, sizeof sum, (uint64_t)type);
 }
 
 /* Digits of a small integer without anything that its canonical text would lack. */
@@ -381,6 +395,28 @@ static bool plain_integer(struct trib_view v)
     return true;
 }
 
+struct trib_digest trib_digest_parsed(const struct trib_number *n)
+{
+    char room[256];
+    struct trib_buf t = {.p = room, .cap = sizeof room, .max = sizeof room - 1};
+    trib_number_text(n, &t);
+    return hash(t.p, t.n, (uint64_t)TRIB_A_N);
+}
+
+bool trib_digest_number(struct trib_view text, struct trib_digest *ret)
+{
+    if (plain_integer(text)) { /* canonical as it stands */
+        *ret = hash(text.p, text.n, (uint64_t)TRIB_A_N);
+        return true;
+    }
+    struct trib_number n;
+    if (!trib_number_parse(text, &n)) {
+        return false;
+    }
+    *ret = trib_digest_parsed(&n);
+    return true;
+}
+
 static int digest_value(struct trib_json *j, bool twice, unsigned depth, struct trib_digest *ret, struct trib_err *err);
 
 static int digest_scalar(struct trib_json *j, enum trib_attr_type type, bool twice, struct trib_digest *ret,
@@ -393,33 +429,23 @@ static int digest_scalar(struct trib_json *j, enum trib_attr_type type, bool twi
         if (!trib_json_bool(j, &b)) {
             return bad(err, "true or false");
         }
-        *ret = hash(b ? "1" : "0", 1, (uint64_t)type);
+        *ret = trib_digest_bool(type, b);
         return 0;
     }
     if (type == TRIB_A_B || type == TRIB_A_BS) {
         if (!binary_of(j, twice, &v, &own)) {
             return bad(err, "base64");
         }
-        *ret = hash(v.p, v.n, (uint64_t)TRIB_A_B);
+        *ret = trib_digest_bytes(TRIB_A_B, v);
     } else if (!text_of(j, &v, &own)) {
         return bad(err, "a string");
     } else if (type == TRIB_A_N || type == TRIB_A_NS) {
-        struct trib_number n;
-        if (plain_integer(v)) { /* canonical as it stands */
-            *ret = hash(v.p, v.n, (uint64_t)TRIB_A_N);
-            free(own);
-            return 0;
-        }
-        if (!trib_number_parse(v, &n)) {
+        if (!trib_digest_number(v, ret)) {
             free(own);
             return bad(err, "a number");
         }
-        char text[256];
-        struct trib_buf t = {.p = text, .cap = sizeof text, .max = sizeof text - 1};
-        trib_number_text(&n, &t);
-        *ret = hash(t.p, t.n, (uint64_t)TRIB_A_N);
     } else {
-        *ret = hash(v.p, v.n, (uint64_t)TRIB_A_S);
+        *ret = trib_digest_bytes(TRIB_A_S, v);
     }
     free(own);
     return 0;
@@ -438,19 +464,19 @@ static int digest_map(struct trib_json *j, bool twice, unsigned depth, struct tr
             if (!text_of(j, &name, &own)) {
                 return bad(err, "an attribute's name");
             }
-            struct trib_digest n = hash(name.p, name.n, 64), v;
+            struct trib_digest n = trib_digest_name(name), v;
             free(own);
             if (!trib_json_take(j, ':')) {
                 return bad(err, "a colon");
             }
             TRIB_TRY(digest_value(j, twice, depth, &v, err));
-            add(&sum, trib_digest_mix(n, v));
+            trib_digest_add(&sum, trib_digest_mix(n, v));
         } while (trib_json_take(j, ','));
         if (!trib_json_take(j, '}')) {
             return bad(err, "a map does not end");
         }
     }
-    *ret = hash(&sum, sizeof sum, (uint64_t)TRIB_A_M);
+    *ret = trib_digest_close(TRIB_A_M, sum);
     return 0;
 }
 
@@ -468,14 +494,14 @@ static int digest_list(struct trib_json *j, enum trib_attr_type type, bool twice
                 sum = trib_digest_mix(sum, e);
             } else {
                 TRIB_TRY(digest_scalar(j, type, twice, &e, err));
-                add(&sum, e);
+                trib_digest_add(&sum, e);
             }
         } while (trib_json_take(j, ','));
         if (!trib_json_take(j, ']')) {
             return bad(err, "a list does not end");
         }
     }
-    *ret = hash(&sum, sizeof sum, (uint64_t)type);
+    *ret = trib_digest_close(type, sum);
     return 0;
 }
 
@@ -497,6 +523,18 @@ static int digest_value(struct trib_json *j, bool twice, unsigned depth, struct 
     default: TRIB_TRY(digest_scalar(j, type, twice, ret, err)); break;
     }
     return trib_json_take(j, '}') ? 0 : bad(err, "a value does not end");
+}
+
+int trib_value_digest(struct trib_view json, bool twice, unsigned depth, struct trib_digest *ret, struct trib_err *err)
+{
+    struct trib_json j = trib_json_of(json);
+    struct trib_digest d;
+    TRIB_TRY(digest_value(&j, twice, depth, &d, err));
+    if (trib_json_ws(&j)) {
+        return bad(err, "something follows the value");
+    }
+    *ret = d;
+    return 0;
 }
 
 int trib_item_digest(struct trib_view json, bool twice, struct trib_digest *ret, struct trib_err *err)

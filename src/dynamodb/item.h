@@ -54,6 +54,18 @@ struct trib_digest {
     uint64_t lo, hi;
 };
 struct trib_digest trib_digest_mix(struct trib_digest a, struct trib_digest b); /* order matters */
+/* The parts that it is made of, for a decoder that has the values at hand. */
+struct trib_digest trib_digest_name(struct trib_view name);
+struct trib_digest trib_digest_bytes(enum trib_attr_type type, struct trib_view v); /* S: text; B: decoded bytes */
+struct trib_digest trib_digest_bool(enum trib_attr_type type, bool b);              /* BOOL, NULL */
+bool trib_digest_number(struct trib_view text, struct trib_digest *ret);            /* false: not a number */
+struct trib_digest trib_digest_parsed(const struct trib_number *n);
+void trib_digest_add(struct trib_digest *sum, struct trib_digest d); /* order does not matter */
+struct trib_digest trib_digest_close(enum trib_attr_type type,
+                                     struct trib_digest sum); /* M: added; sets: added; L: mixed */
+/* Of one typed value, raw, at most `depth` levels deep. */
+TRIB_CHECKED int trib_value_digest(struct trib_view json, bool base64_twice, unsigned depth, struct trib_digest *ret,
+                                   struct trib_err *err);
 /* json: the attributes object, raw (any spacing, any escapes). DATA when it is not valid DynamoDB JSON. */
 TRIB_CHECKED int trib_item_digest(struct trib_view json, bool base64_twice, struct trib_digest *ret,
                                   struct trib_err *err);

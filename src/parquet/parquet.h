@@ -16,7 +16,8 @@ struct trib_parquet_opts {
     enum trib_compression compression;
     size_t row_group_rows; /* 0: 122,880; less for wide rows: the caller knows their width */
     uint64_t file_bytes; /* start a new file beyond about this size; 0: one file. Only for SQL sources without order */
-    uint64_t *group_bytes; /* may be NULL: of rows in memory in a row group, 0 until known; kept by the caller from query to query,
+    uint64_t *
+        group_bytes; /* may be NULL: of rows in memory in a row group, 0 until known; kept by the caller from query to query,
                             * and less once a query of wide rows did not get by with the engine's memory */
     const char *const *stats; /* top-level columns whose statistics are wanted; NULL: the first 32 */
     size_t n_stats;

@@ -17,7 +17,13 @@
 #include "parquet/parquet.h"
 #include "parquet/stats.h"
 
-enum { DEFAULT_GROUP_ROWS = 122880, GROUP_MIN_BYTES = 4 << 20, GROUP_MAX_BYTES = 32 << 20, GROUP_LEAST_BYTES = 1 << 20, SQL_MAX = 64 << 20 };
+enum {
+    DEFAULT_GROUP_ROWS = 122880,
+    GROUP_MIN_BYTES = 4 << 20,
+    GROUP_MAX_BYTES = 32 << 20,
+    GROUP_LEAST_BYTES = 1 << 20,
+    SQL_MAX = 64 << 20
+};
 /* DuckDB sets a dictionary of 1 MiB aside for each column of text, filled or not: 500 columns are its whole memory. */
 enum { DICTIONARY_MIN_BYTES = 8 << 10, DICTIONARY_MAX_BYTES = 1 << 20, ENTRY_BYTES = 32 };
 

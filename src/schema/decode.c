@@ -29,6 +29,7 @@ struct node {
     uint32_t *slots;
     size_t n_slots;
     uint64_t seen, fits;
+    struct trib_digest name; /* of attr */
 };
 
 struct piece { /* a rescued top-level attribute: canonical name and value in `scratch` */
@@ -55,11 +56,15 @@ struct trib_decoder {
     struct piece *pieces;
     size_t n_pieces, cap_pieces;
     bool twice;
+    bool digesting;
+    unsigned depth;        /* maps and lists around the value being read */
+    struct trib_digest dg; /* when digesting: of the value read last, unless it turned out to misfit */
     struct trib_arena *arena;
     struct trib_err *err;
 };
 
 enum fit { FIT, FIT_AND_RESCUE, MISFIT, BROKEN };
+enum { DIGEST_DEPTH = TRIB_ITEM_DEPTH * 2 };
 
 /* ---- the plan ------------------------------------------------------------------------------------------------------ */
 
@@ -107,6 +112,7 @@ static void compile_field(struct node *n, const struct trib_field *f, const stru
 {
     n->attr = trib_field_attr_name(f);
     n->attr_len = strlen(n->attr);
+    n->name = trib_digest_name((struct trib_view){n->attr, n->attr_len});
     n->as_text = !o->infer && f->type.id == TRIB_T_STRING;
     const char *type = trib_attr_type_text(trib_field_attr(f)), *element = trib_field_meta(f, "dynamodb.element");
     n->type = trib_field_attr(f);
@@ -250,10 +256,13 @@ static enum fit put_number(struct trib_decoder *d, const struct trib_type *col, 
         return broken(d, "a number");
     }
     if (col->id == TRIB_T_LONG && short_integer(raw, &((int64_t *)v->data)[row])) {
-        return FIT;
+        return d->digesting && !trib_digest_number(raw, &d->dg) ? broken(d, "a number") : FIT;
     }
     if (!trib_number_parse(raw, &n)) {
         return broken(d, "a number");
+    }
+    if (d->digesting) {
+        d->dg = trib_digest_parsed(&n);
     }
     return trib_scalar_number(col, raw, &n, v, row) ? FIT : MISFIT;
 }
@@ -265,6 +274,9 @@ static enum fit put_text(struct trib_decoder *d, const struct trib_type *col, st
     if (!text_of(d, j, &text)) {
         return broken(d, "a string");
     }
+    if (d->digesting) {
+        d->dg = trib_digest_bytes(TRIB_A_S, text);
+    }
     return trib_scalar_text(col, text, v, row) ? FIT : MISFIT;
 }
 
@@ -274,6 +286,9 @@ static enum fit put_binary(struct trib_decoder *d, const struct trib_type *col, 
     struct trib_view b;
     if (!binary_of(d, j, &b)) {
         return broken(d, "base64");
+    }
+    if (d->digesting) {
+        d->dg = trib_digest_bytes(TRIB_A_B, b);
     }
     if (col->id != TRIB_T_BINARY) {
         return MISFIT;
@@ -289,6 +304,9 @@ static enum fit put_bool(struct trib_decoder *d, const struct trib_type *col, st
     if (!trib_json_bool(j, &b)) {
         return broken(d, "true or false");
     }
+    if (d->digesting) {
+        d->dg = trib_digest_bool(TRIB_A_BOOL, b);
+    }
     if (col->id != TRIB_T_BOOLEAN) {
         return MISFIT;
     }
@@ -298,6 +316,12 @@ static enum fit put_bool(struct trib_decoder *d, const struct trib_type *col, st
 
 static enum fit put_value(struct trib_decoder *d, struct node *n, struct trib_json *j, struct trib_vec *v, uint64_t row,
                           struct trib_buf *rescue);
+
+/* For values that are not read here but taken as a whole. */
+static bool digest_span(struct trib_decoder *d, struct trib_view value)
+{
+    return !d->digesting || trib_value_digest(value, d->twice, DIGEST_DEPTH - d->depth, &d->dg, d->err) == 0;
+}
 static enum fit put_members(struct trib_decoder *d, struct node *n, struct trib_json *j, struct trib_vec *cols,
                             uint64_t row, struct trib_buf *rescue, bool in_list);
 
@@ -323,6 +347,7 @@ static enum fit put_set(struct trib_decoder *d, struct node *n, struct trib_json
     struct node *e = &n->children[0];
     uint64_t from = v->child_used;
     enum fit fit = FIT;
+    struct trib_digest sum = {0, 0};
     if (!trib_json_take(j, '[')) {
         return broken(d, "a set");
     }
@@ -340,6 +365,7 @@ static enum fit put_set(struct trib_decoder *d, struct node *n, struct trib_json
             }
             trib_vec_set_valid(c, at);
             v->child_used++;
+            trib_digest_add(&sum, d->dg);
             fit = one == MISFIT ? MISFIT : fit;
         } while (trib_json_take(j, ','));
         if (!trib_json_take(j, ']')) {
@@ -350,6 +376,9 @@ static enum fit put_set(struct trib_decoder *d, struct node *n, struct trib_json
     if (fit == MISFIT) {
         v->child_used = from;
         return MISFIT;
+    }
+    if (d->digesting) {
+        d->dg = trib_digest_close(n->type, sum);
     }
     uint64_t count = v->child_used - from;
     sort_set(e->col, &v->children[0], from, count);
@@ -374,6 +403,9 @@ static enum fit put_element(struct trib_decoder *d, struct node *n, struct trib_
         if (!trib_json_bool(&peek, &b) || !trib_json_take(&peek, '}')) {
             return broken(d, "a NULL");
         }
+        if (d->digesting) {
+            d->dg = trib_digest_bool(TRIB_A_NULL, b);
+        }
         *j = peek;
         trib_vec_null(c, at);
         list->child_used++;
@@ -385,7 +417,7 @@ static enum fit put_element(struct trib_decoder *d, struct node *n, struct trib_
             return broken(d, "an element");
         }
         trib_buf_clear(&d->text);
-        if (trib_value_canonical(span, d->twice, &d->text, d->err) != 0) {
+        if (trib_value_canonical(span, d->twice, &d->text, d->err) != 0 || !digest_span(d, span)) {
             return BROKEN;
         }
         char *copy = trib_arena_strndup(d->arena, d->text.p, d->text.n);
@@ -405,6 +437,7 @@ static enum fit put_list(struct trib_decoder *d, struct node *n, struct trib_jso
 {
     uint64_t from = v->child_used;
     enum fit fit = FIT;
+    struct trib_digest sum = {0, 0};
     if (!trib_json_take(j, '[')) {
         return broken(d, "a list");
     }
@@ -418,12 +451,18 @@ static enum fit put_list(struct trib_decoder *d, struct node *n, struct trib_jso
                 }
                 return MISFIT; /* the caller skips the value as a whole */
             }
+            if (d->digesting) {
+                sum = trib_digest_mix(sum, d->dg);
+            }
             fit = one == FIT_AND_RESCUE ? FIT_AND_RESCUE : fit;
         } while (trib_json_take(j, ','));
         if (!trib_json_take(j, ']')) {
             v->child_used = from;
             return broken(d, "a list does not end");
         }
+    }
+    if (d->digesting) {
+        d->dg = trib_digest_close(TRIB_A_L, sum);
     }
     ((struct trib_list *)v->data)[row] = (struct trib_list){from, v->child_used - from};
     return fit;
@@ -439,6 +478,9 @@ static enum fit put_as_text(struct trib_decoder *d, enum trib_attr_type type, st
         if (!text_of(d, j, &text) || (type == TRIB_A_N && !trib_number_parse(text, &n))) {
             return broken(d, "a string or number");
         }
+        if (d->digesting && (type == TRIB_A_S || !trib_digest_number(text, &d->dg))) {
+            d->dg = trib_digest_bytes(TRIB_A_S, text);
+        }
     } else {
         if (!trib_json_skip(j, TRIB_ITEM_DEPTH, &span)) {
             return broken(d, "a value");
@@ -448,7 +490,8 @@ static enum fit put_as_text(struct trib_decoder *d, enum trib_attr_type type, st
         memcpy(whole + n, span.p, span.n);
         whole[(size_t)n + span.n] = '}';
         trib_buf_clear(&d->text);
-        if (trib_value_canonical((struct trib_view){whole, (size_t)n + span.n + 1}, d->twice, &d->text, d->err) != 0) {
+        struct trib_view value = {whole, (size_t)n + span.n + 1};
+        if (trib_value_canonical(value, d->twice, &d->text, d->err) != 0 || !digest_span(d, value)) {
             return BROKEN;
         }
         size_t skip = (size_t)n, end = d->text.n - 1;
@@ -495,7 +538,13 @@ static enum fit put_value(struct trib_decoder *d, struct node *n, struct trib_js
     if (!trib_typed_open(j, &type)) {
         return broken(d, "a value is not an object with one DynamoDB type");
     }
+    if (d->depth == DIGEST_DEPTH) {
+        return broken(d, "nested too deep");
+    }
+    bool nests = n->type == TRIB_A_M || n->type == TRIB_A_L;
+    d->depth += nests;
     enum fit fit = type == n->type ? put_payload(d, n, type, j, v, row, rescue) : MISFIT;
+    d->depth -= nests;
     if (fit == BROKEN) {
         return BROKEN;
     }
@@ -569,7 +618,7 @@ static enum fit rescue_value(struct trib_decoder *d, struct trib_view name, stru
     trib_buf_adds(to, to->n > 0 ? "," : "");
     trib_json_string(to, name);
     trib_buf_addc(to, ':');
-    if (trib_value_canonical(span, d->twice, to, d->err) != 0) {
+    if (trib_value_canonical(span, d->twice, to, d->err) != 0 || !digest_span(d, span)) {
         return BROKEN;
     }
     if (surprise) {
@@ -643,6 +692,7 @@ static enum fit put_members(struct trib_decoder *d, struct node *n, struct trib_
     uint64_t mine = ++d->generation;
     size_t found = 0, next = 0;
     enum fit result = FIT;
+    struct trib_digest sum = {0, 0};
     if (!trib_json_take(j, '{')) {
         return broken(d, "a map");
     }
@@ -674,6 +724,9 @@ static enum fit put_members(struct trib_decoder *d, struct node *n, struct trib_
                 return fit;
             }
             d->rescued += fit == MISFIT;
+            if (d->digesting) {
+                trib_digest_add(&sum, trib_digest_mix(c != NULL ? c->name : trib_digest_name(name), d->dg));
+            }
             result = fit == FIT ? result : FIT_AND_RESCUE;
         } while (trib_json_take(j, ','));
         if (!trib_json_take(j, '}')) {
@@ -684,6 +737,9 @@ static enum fit put_members(struct trib_decoder *d, struct node *n, struct trib_
         if (n->children[i].seen != mine) {
             trib_vec_null(&cols[i], row);
         }
+    }
+    if (d->digesting) {
+        d->dg = trib_digest_close(TRIB_A_M, sum);
     }
     /* What was rescued from a map is in `rescue`; the map itself is fine. */
     return in_list ? result : FIT;
@@ -759,6 +815,8 @@ int trib_decode_item(struct trib_decoder *d, struct trib_view json, unsigned fla
     trib_buf_clear(&d->scratch);
     d->n_fresh = d->n_path = 0;
     d->twice = (flags & TRIB_DECODE_BASE64_TWICE) != 0;
+    d->digesting = (flags & TRIB_DECODE_DIGEST) != 0;
+    d->depth = 0;
     d->arena = arena;
     d->err = err;
     struct trib_item_result result = {0};
@@ -778,9 +836,7 @@ int trib_decode_item(struct trib_decoder *d, struct trib_view json, unsigned fla
     }
     TRIB_TRY(infer_surprises(d, err));
     check_keys(d, cols, row, &result);
-    if ((flags & TRIB_DECODE_DIGEST) != 0) {
-        TRIB_TRY(trib_item_digest(json, d->twice, &result.digest, err));
-    }
+    result.digest = d->digesting ? d->dg : (struct trib_digest){0, 0};
     *ret = result;
     return 0;
 }

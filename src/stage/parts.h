@@ -11,9 +11,10 @@
 #include <stdint.h>
 
 enum {
-    TRIB_PART_GROUP_ROWS = 122880,        /* at most, in a row group */
-    TRIB_PART_GROUP_BYTES = 48 << 20,     /* aimed at: of the text; columns are about half of it */
-    TRIB_PART_WIDE_BYTES = 32 << 10,      /* rows beyond it are strings mostly: a page is as large as the text, and doubles as it grows */
+    TRIB_PART_GROUP_ROWS = 122880,    /* at most, in a row group */
+    TRIB_PART_GROUP_BYTES = 48 << 20, /* aimed at: of the text; columns are about half of it */
+    TRIB_PART_WIDE_BYTES =
+        32 << 10, /* rows beyond it are strings mostly: a page is as large as the text, and doubles as it grows */
     TRIB_PART_WIDE_GROUP_BYTES = 8 << 20, /* then */
     TRIB_PART_GROUP_MAX_BYTES = 96 << 20, /* then the file ends */
     TRIB_PART_FILE_MAX_BYTES = 1 << 30,   /* decoded bytes in one file */
@@ -32,7 +33,10 @@ static inline void trib_parts_begin(struct trib_parts *p, uint64_t width)
     if (width == 0) {
         width = p->width;
     }
-    uint64_t rows = width == 0 ? TRIB_PART_GROUP_ROWS : (uint64_t)(width > TRIB_PART_WIDE_BYTES ? TRIB_PART_WIDE_GROUP_BYTES : TRIB_PART_GROUP_BYTES) / width;
+    uint64_t rows =
+        width == 0
+            ? TRIB_PART_GROUP_ROWS
+            : (uint64_t)(width > TRIB_PART_WIDE_BYTES ? TRIB_PART_WIDE_GROUP_BYTES : TRIB_PART_GROUP_BYTES) / width;
     rows = rows < 16 ? 16 : rows > TRIB_PART_GROUP_ROWS ? TRIB_PART_GROUP_ROWS : rows;
     *p = (struct trib_parts){.group_rows = (size_t)rows, .width = width};
 }

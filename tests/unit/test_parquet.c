@@ -257,6 +257,50 @@ static void test_write_query(void **state)
     free(prefix);
 }
 
+/* Wide rows in an engine with little memory: the row groups become as small as it takes, and that is remembered. */
+static void test_write_query_within(void **state)
+{
+    (void)state;
+    struct trib_err err = {0};
+    struct trib_engine *small;
+    struct trib_conn *c;
+    struct trib_engine_opts eo = {.limit_bytes = 64 << 20, .threads = 1, .scratch = folder};
+    assert_int_equal(trib_engine_open(&eo, &small, &err), 0);
+    assert_int_equal(trib_conn_open(small, &c, &err), 0);
+    uint64_t bytes = 512 << 20;
+    struct trib_parquet_opts o = {.group_bytes = &bytes, .file_bytes = 1 << 30};
+    struct trib_parquet_file *f;
+    size_t n;
+    char *prefix = in_folder("within");
+    static char text[200000];
+    memset(text, 'x', sizeof text);
+    struct trib_type row = two_columns();
+    struct rows r = {.end = 400, .chunk_rows = 10, .text = text, .text_n = sizeof text};
+    struct trib_parquet_file source = {0};
+    char *path = trib_asprintf("%s.source", prefix);
+    const struct trib_parquet_opts so = {.row_group_rows = 10};
+    assert_int_equal(trib_parquet_write(conn, &row, fill, &r, path, &so, &source, &err), 0);
+    trib_parquet_file_free(&source);
+    trib_type_free(&row);
+    free(path);
+    char *sql = trib_asprintf("SELECT n, \"text \"\"x\"\"\" || n AS t FROM read_parquet('%s.source')", prefix);
+    int rc = trib_parquet_write_query(c, sql, prefix, &o, &f, &n, &err);
+    assert_string_equal(err.msg, "");
+    assert_int_equal(rc, 0);
+    assert_true(bytes < 512 << 20);
+    int64_t rows = 0;
+    for (size_t i = 0; i < n; i++) {
+        rows += f[i].rows;
+        trib_parquet_file_drop(&f[i]);
+    }
+    assert_int_equal(rows, 400);
+    free(f);
+    free(sql);
+    free(prefix);
+    trib_conn_close(c);
+    trib_engine_close(small);
+}
+
 /* The statistics of one row's file. */
 static void check_stats(const char *select, const char *const *stats, size_t n_stats, const char *want)
 {
@@ -560,9 +604,11 @@ static void test_format(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_format),    cmocka_unit_test(test_write),         cmocka_unit_test(test_write_nothing),
-        cmocka_unit_test(test_wide_rows), cmocka_unit_test(test_write_query),   cmocka_unit_test(test_stats),
-        cmocka_unit_test(test_stats_nan), cmocka_unit_test(test_stats_strings), cmocka_unit_test(test_stats_first_32),
+        cmocka_unit_test(test_format),        cmocka_unit_test(test_write),
+        cmocka_unit_test(test_write_nothing), cmocka_unit_test(test_wide_rows),
+        cmocka_unit_test(test_write_query),   cmocka_unit_test(test_write_query_within),
+        cmocka_unit_test(test_stats),         cmocka_unit_test(test_stats_nan),
+        cmocka_unit_test(test_stats_strings), cmocka_unit_test(test_stats_first_32),
         cmocka_unit_test(test_select),
     };
     return cmocka_run_group_tests_name("parquet", tests, setup, teardown);

@@ -146,6 +146,11 @@ int trib_conn_room(struct trib_conn *c, size_t leaves, struct trib_err *err)
     return rc;
 }
 
+int trib_conn_one_thread(struct trib_conn *c, bool one, struct trib_err *err)
+{
+    return c->engine->threads == 1 ? 0 : trib_execf(c, err, "SET GLOBAL threads = %u", one ? 1 : c->engine->threads);
+}
+
 const char *trib_engine_version(void) { return duckdb_library_version(); }
 
 int trib_conn_open(struct trib_engine *e, struct trib_conn **ret, struct trib_err *err)

@@ -40,6 +40,8 @@ struct trib_engine *trib_conn_engine(const struct trib_conn *c); /* [borrow] */
  * touched costs no memory.
  */
 TRIB_CHECKED int trib_conn_room(struct trib_conn *c, size_t leaves, struct trib_err *err);
+/* The engine's queries on one thread, or on as many as it was opened with: for a query that must hold less. Other connections' too. */
+TRIB_CHECKED int trib_conn_one_thread(struct trib_conn *c, bool one, struct trib_err *err);
 /* Stops a running statement from another thread or a signal's consequence. */
 void trib_conn_interrupt(struct trib_conn *c);
 

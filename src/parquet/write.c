@@ -60,22 +60,25 @@ static void add_options(struct trib_buf *sql, const struct trib_conn *c, const s
 {
     static const char *const compression[] = {
         [TRIB_ZSTD] = "zstd, COMPRESSION_LEVEL 1", [TRIB_SNAPPY] = "snappy", [TRIB_UNCOMPRESSED] = "uncompressed"};
+    size_t rows = o->row_group_rows == 0 ? (size_t)DEFAULT_GROUP_ROWS : o->row_group_rows;
     trib_buf_addf(
         sql,
         " (FORMAT parquet, PARQUET_VERSION v1, COMPRESSION %s, ROW_GROUP_SIZE %zu, ROW_GROUP_SIZE_BYTES %llu, "
         "RETURN_STATS, WRITE_EMPTY_FILE false",
-        compression[o->compression], o->row_group_rows == 0 ? (size_t)DEFAULT_GROUP_ROWS : o->row_group_rows,
-        (unsigned long long)bytes_of(c, o));
+        compression[o->compression], rows, (unsigned long long)bytes_of(c, o));
     if (o->file_bytes > 0) {
         trib_buf_addf(sql, ", FILE_SIZE_BYTES %llu", (unsigned long long)o->file_bytes);
     } else {
         trib_buf_adds(sql, ", USE_TMP_FILE false");
     }
+    /* The table of a dictionary's entries is set aside too, for columns of every type: a hundredth of the rows measured best
+     * (a fifth: the engine's whole memory, and larger files). */
     uint64_t bytes = trib_engine_thread_bytes(trib_conn_engine(c)) / 2 / (leaves == 0 ? 1 : leaves);
     if (bytes < DICTIONARY_MAX_BYTES) {
         bytes = bytes < DICTIONARY_MIN_BYTES ? DICTIONARY_MIN_BYTES : bytes;
+        uint64_t entries = bytes / ENTRY_BYTES;
         trib_buf_addf(sql, ", STRING_DICTIONARY_PAGE_SIZE_LIMIT %llu, DICTIONARY_SIZE_LIMIT %llu",
-                      (unsigned long long)bytes, (unsigned long long)(bytes / ENTRY_BYTES));
+                      (unsigned long long)bytes, (unsigned long long)(entries < rows / 100 ? entries : rows / 100));
     }
     trib_buf_addc(sql, ')');
 }
@@ -324,19 +327,40 @@ static void remove_target(const char *target, bool many)
     }
 }
 
+/* The smallest row groups are written by one thread: what the query itself holds is then one thread's too. */
+static int copy_once(struct trib_conn *c, const char *select, const struct trib_type *type, const char *target,
+                     const struct trib_parquet_opts *o, struct files *ret, struct trib_err *err)
+{
+    bool alone = *o->group_bytes <= GROUP_LEAST_BYTES;
+    struct trib_err later = {0};
+    if (alone) {
+        TRIB_TRY(trib_conn_one_thread(c, true, err));
+    }
+    int rc = copy_to(c, select, type, target, o, ret, err);
+    if (alone && trib_conn_one_thread(c, false, &later) != 0 && rc == 0) {
+        files_drop(ret);
+        *ret = (struct files){0};
+        *err = later;
+        rc = (int)later.code;
+    }
+    return rc;
+}
+
 /* Row groups of wide rows take several times their size while they are written: again, with smaller ones, before that is an error. */
 static int copy_within(struct trib_conn *c, const char *select, const struct trib_type *type, const char *target,
                        const struct trib_parquet_opts *o, struct files *ret, struct trib_err *err)
 {
     struct trib_parquet_opts own = *o;
     uint64_t bytes = bytes_of(c, o);
+    struct trib_err mine = {0};
+    err = err == NULL ? &mine : err;
     own.group_bytes = &bytes;
-    int rc = copy_to(c, select, type, target, &own, ret, err);
+    int rc = copy_once(c, select, type, target, &own, ret, err);
     while (rc == TRIB_E_LIMIT && bytes > GROUP_LEAST_BYTES) {
         remove_target(target, o->file_bytes > 0);
         trib_err_clear(err);
-        bytes /= 4;
-        rc = copy_to(c, select, type, target, &own, ret, err);
+        bytes = bytes / 4 < GROUP_LEAST_BYTES ? GROUP_LEAST_BYTES : bytes / 4;
+        rc = copy_once(c, select, type, target, &own, ret, err);
     }
     if (rc == 0 && o->group_bytes != NULL) {
         *o->group_bytes = bytes;

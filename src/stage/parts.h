@@ -15,7 +15,7 @@ enum {
     TRIB_PART_GROUP_BYTES = 48 << 20, /* aimed at: of the text; columns are about half of it */
     TRIB_PART_WIDE_BYTES =
         32 << 10, /* rows beyond it are strings mostly: a page is as large as the text, and doubles as it grows */
-    TRIB_PART_WIDE_GROUP_BYTES = 8 << 20, /* then */
+    TRIB_PART_WIDE_GROUP_BYTES = 4 << 20, /* then */
     TRIB_PART_GROUP_MAX_BYTES = 96 << 20, /* then the file ends */
     TRIB_PART_FILE_MAX_BYTES = 1 << 30,   /* decoded bytes in one file */
     TRIB_PART_CHUNK_BYTES = 4 << 20,      /* a chunk is handed on when its strings reach this */
@@ -37,7 +37,7 @@ static inline void trib_parts_begin(struct trib_parts *p, uint64_t width)
         width == 0
             ? TRIB_PART_GROUP_ROWS
             : (uint64_t)(width > TRIB_PART_WIDE_BYTES ? TRIB_PART_WIDE_GROUP_BYTES : TRIB_PART_GROUP_BYTES) / width;
-    rows = rows < 16 ? 16 : rows > TRIB_PART_GROUP_ROWS ? TRIB_PART_GROUP_ROWS : rows;
+    rows = rows < 8 ? 8 : rows > TRIB_PART_GROUP_ROWS ? TRIB_PART_GROUP_ROWS : rows;
     *p = (struct trib_parts){.group_rows = (size_t)rows, .width = width};
 }
 /* After a chunk of rows that hold about so many bytes. */

@@ -103,13 +103,13 @@ static void parts(void **state)
     }
     assert_true(p.group_bytes < (uint64_t)TRIB_PART_GROUP_MAX_BYTES + 5000000);
     trib_parts_begin(&p, 0);
-    assert_true(p.group_rows * 400000 <= TRIB_PART_GROUP_BYTES);
+    assert_true(p.group_rows * 400000 <= TRIB_PART_WIDE_GROUP_BYTES);
     for (int i = 0; i < 100; i++) { /* as foreseen: the file goes on */
         trib_parts_chunk(&p, 10, 10 * 400000);
         assert_false(trib_parts_full(&p));
     }
     trib_parts_begin(&p, UINT64_MAX / 2);
-    assert_int_equal(p.group_rows, 16);
+    assert_int_equal(p.group_rows, 8);
 }
 
 static struct trib_type item_type(void)

@@ -33,6 +33,7 @@ enum { LIFE_CPU_S = 30, ENDED_BUSY = 3, ENDED_BAD = 4, ENDED_DISK = 5, MAX_KEPT 
 /* Shared by the workers. */
 struct totals {
     atomic_ullong seed;
+    atomic_bool stop; /* SIGTERM, SIGINT: the worlds that were begun are ended, and what was done is told */
     atomic_long runs, crashes, kills, disks, pairs, lives, worlds, checks, failures;
 };
 static struct totals *totals;
@@ -321,7 +322,7 @@ static void worker(const char *base, int number, long runs, const char *fault)
 {
     (void)snprintf(sim.root, sizeof sim.root, "%s/%d", base, number);
     sim.disk = sim_disk_new();
-    while (totals->runs < runs && totals->failures < sim.max_failures) {
+    while (!totals->stop && totals->runs < runs && totals->failures < sim.max_failures) {
         unsigned long long seed = totals->seed++;
         if (one_world(seed) == 0) {
             continue;
@@ -360,6 +361,12 @@ static int work(const char *base, int jobs, long runs, const char *fault)
     return bad;
 }
 
+static void on_stop(int signal_number)
+{
+    (void)signal_number;
+    totals->stop = true;
+}
+
 static long number_of(const char *variable, long otherwise)
 {
     const char *text = getenv(variable);
@@ -383,6 +390,9 @@ int main(int argc, char **argv)
         return 64;
     }
     totals->seed = seed;
+    const struct sigaction stop = {.sa_handler = on_stop, .sa_flags = SA_RESTART};
+    (void)sigaction(SIGTERM, &stop, NULL);
+    (void)sigaction(SIGINT, &stop, NULL);
     char base[160];
     (void)snprintf(base, sizeof base, "%.100s/sim-%ld", tmp != NULL ? tmp : "/tmp", (long)getpid());
     if (mkdir(base, 0777) != 0) {

@@ -406,6 +406,10 @@ int main(int argc, char **argv)
     (void)printf("# seeds %llu to %llu: %ld worlds, %ld lives (%ld pairs), %ld comparisons, %.1f s, %ld job(s)\n",
                  (unsigned long long)seed, (unsigned long long)totals->seed - 1, totals->worlds, totals->lives,
                  totals->pairs, totals->checks, s, jobs);
+    if (totals->runs < runs) {
+        (void)printf("# stopped before %ld crash runs\n", runs);
+        bad++;
+    }
     (void)printf(
         "%s 1 - %ld crash runs, %ld crashes (%ld kills), %ld disk errors, %ld failures, %.1f runs/s, %.1f lives/s\n",
         bad == 0 && totals->failures == 0 ? "ok" : "not ok", totals->runs, totals->crashes, totals->kills,

@@ -193,3 +193,12 @@ void trib_type_sql(const struct trib_type *t, struct trib_buf *to)
     default: trib_buf_adds(to, names[t->id]); break;
     }
 }
+
+size_t trib_type_leaves(const struct trib_type *t)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < t->n_fields; i++) {
+        n += trib_type_leaves(&t->fields[i].type);
+    }
+    return t->n_fields == 0 ? 1 : n;
+}

@@ -79,4 +79,7 @@ void trib_type_sql(const struct trib_type *t, struct trib_buf *to);
 void trib_sql_ident(struct trib_buf *to, const char *name);
 void trib_sql_literal(struct trib_buf *to, struct trib_view text);
 
+/* Columns that hold values: what a Parquet file has of them. */
+size_t trib_type_leaves(const struct trib_type *t);
+
 #endif

@@ -389,7 +389,11 @@ int trib_delta_select(const struct trib_delta *t, const struct trib_snapshot *s,
     if (mapped) {
         to_physical(&physical);
     }
-    int rc = partition_columns(s, mapped, &columns, err);
+    /* Whoever reads the table needs vectors for all of its columns. */
+    int rc = t->conn == NULL ? 0 : trib_conn_room(t->conn, trib_type_leaves(&s->schema), err);
+    if (rc == 0) {
+        rc = partition_columns(s, mapped, &columns, err);
+    }
     if (rc == 0) {
         rc = build(t, s, &physical, columns, adds, n, with_position, sql, err);
     }

@@ -136,10 +136,16 @@ int trib_conn_room(struct trib_conn *c, size_t leaves, struct trib_err *err)
     (void)pthread_mutex_lock(&e->lock);
     if (want > e->room_bytes) {
         char sql[80];
+        duckdb_connection con; /* of its own: the caller's may have a result open */
         duckdb_result r;
         (void)snprintf(sql, sizeof sql, "SET GLOBAL memory_limit = '%llu B'", (unsigned long long)want);
-        rc = duckdb_query(c->con, sql, &r) == DuckDBSuccess ? 0 : trib_conn_fail(c, duckdb_result_error(&r), err);
-        duckdb_destroy_result(&r);
+        if (duckdb_connect(e->db, &con) != DuckDBSuccess) {
+            rc = trib_err_set(err, TRIB_E_INTERNAL, "the SQL engine gave no connection");
+        } else {
+            rc = duckdb_query(con, sql, &r) == DuckDBSuccess ? 0 : trib_conn_fail(c, duckdb_result_error(&r), err);
+            duckdb_destroy_result(&r);
+            duckdb_disconnect(&con);
+        }
         e->room_bytes = rc == 0 ? want : e->room_bytes;
     }
     (void)pthread_mutex_unlock(&e->lock);

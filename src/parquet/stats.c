@@ -192,15 +192,6 @@ static bool add_bound(struct trib_buf *to, const struct trib_type *t, const stru
     }
 }
 
-size_t trib_parquet_leaves(const struct trib_type *t)
-{
-    size_t n = t->n_fields == 0 ? 1 : 0;
-    for (size_t i = 0; i < t->n_fields; i++) {
-        n += trib_parquet_leaves(&t->fields[i].type);
-    }
-    return n;
-}
-
 bool trib_parquet_has_floats(const struct trib_type *t)
 {
     bool found = t->id == TRIB_T_FLOAT || t->id == TRIB_T_DOUBLE;
@@ -240,7 +231,7 @@ static bool wanted(const struct walk *w)
 static bool add_leaf(struct walk *w, const struct trib_type *t, struct trib_buf *to)
 {
     size_t leaf = w->leaf;
-    w->leaf += trib_parquet_leaves(t);
+    w->leaf += trib_type_leaves(t);
     w->seen++;
     if (!wanted(w)) {
         return false;

@@ -10,8 +10,6 @@ struct trib_leaf_stats {
     struct trib_view min, max, null_count;
     bool has_min, has_max, has_null_count, has_nan;
 };
-/* Leaves of a file with these columns, in the order of its schema. */
-size_t trib_parquet_leaves(const struct trib_type *t);
 /* Is there a FLOAT or DOUBLE outside lists and maps? */
 bool trib_parquet_has_floats(const struct trib_type *t);
 /* The JSON text of add.stats. leaves are sorted by this function. unbounded: leaves whose bounds cannot be trusted, NULL: none. [out] free() */

@@ -165,7 +165,7 @@ static int file_stats(struct trib_conn *c, const struct trib_type *type, const s
     bool *unbounded = NULL;
     int rc = 0;
     if (trib_parquet_has_floats(type)) {
-        size_t n = trib_parquet_leaves(type);
+        size_t n = trib_type_leaves(type);
         unbounded = trib_calloc(n + 1, sizeof *unbounded);
         rc = unbounded_leaves(c, f->path, unbounded, n, err);
     }
@@ -225,10 +225,10 @@ static int copy_to(struct trib_conn *c, const char *select, const struct trib_ty
     trib_buf_init(&sql, SQL_MAX);
     trib_buf_addf(&sql, "COPY (%s) TO ", select);
     trib_sql_literal(&sql, trib_view_of(target));
-    add_options(&sql, c, o, trib_parquet_leaves(type));
+    add_options(&sql, c, o, trib_type_leaves(type));
     int rc = trib_buf_check(&sql, "the statement that writes a Parquet file", err);
     if (rc == 0) {
-        rc = trib_conn_room(c, trib_parquet_leaves(type), err);
+        rc = trib_conn_room(c, trib_type_leaves(type), err);
     }
     struct trib_result *r = NULL;
     struct copied *stats = NULL;

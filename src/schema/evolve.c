@@ -314,16 +314,6 @@ static struct trib_field *add_field(struct trib_type *to, const char *attr, stru
     return f;
 }
 
-size_t trib_type_leaves(const struct trib_type *t);
-size_t trib_type_leaves(const struct trib_type *t)
-{
-    size_t n = 0;
-    for (size_t i = 0; i < t->n_fields; i++) {
-        n += trib_type_leaves(&t->fields[i].type);
-    }
-    return t->n_fields == 0 ? 1 : n;
-}
-
 struct grow {
     const struct trib_schema_opts *o;
     bool silver, may_add;

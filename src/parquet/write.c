@@ -73,7 +73,7 @@ static void add_options(struct trib_buf *sql, const struct trib_conn *c, const s
     }
     /* The table of a dictionary's entries is set aside too, for columns of every type: a hundredth of the rows measured best
      * (a fifth: the engine's whole memory, and larger files). */
-    uint64_t bytes = trib_engine_thread_bytes(trib_conn_engine(c)) / 2 / (leaves == 0 ? 1 : leaves);
+    uint64_t bytes = trib_engine_thread_bytes(trib_conn_engine(c)) / 4 / (leaves == 0 ? 1 : leaves);
     if (bytes < DICTIONARY_MAX_BYTES) {
         bytes = bytes < DICTIONARY_MIN_BYTES ? DICTIONARY_MIN_BYTES : bytes;
         uint64_t entries = bytes / ENTRY_BYTES;

@@ -18,7 +18,7 @@ enum {
     TRIB_PART_WIDE_GROUP_BYTES = 4 << 20, /* then */
     TRIB_PART_GROUP_MAX_BYTES = 96 << 20, /* then the file ends */
     TRIB_PART_FILE_MAX_BYTES = 1 << 30,   /* decoded bytes in one file */
-    TRIB_PART_CHUNK_BYTES = 4 << 20,      /* a chunk is handed on when its strings reach this */
+    TRIB_PART_CHUNK_BYTES = 2 << 20,      /* a chunk is handed on when its strings reach this */
 };
 
 struct trib_parts {

@@ -77,8 +77,9 @@ struct trib_record_limits {
 #define TRIB_RECORD_LIMITS_DEFAULT ((struct trib_record_limits){(size_t)64 << 20, 128})
 
 struct trib_reader_opts {
-    enum trib_record_kind kind;       /* AUTO, or what the caller knows (exports) */
-    const char *table;                /* DynamoDB table: batch-write files that name several; may be NULL */
+    enum trib_record_kind kind; /* AUTO, or what the caller knows (exports) */
+    const char *table; /* [borrow] the DynamoDB table: of batch-write files that name several only its requests count,
+                          and change records that name another one are bad; NULL: no such check */
     struct trib_record_limits limits; /* zero: defaults */
     bool hold;                        /* views stay valid until trib_reader_release, not only until the next call */
 };

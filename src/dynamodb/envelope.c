@@ -108,8 +108,8 @@ static bool sequence_number(struct trib_view v, struct trib_view *ret)
 }
 
 struct envelope {
-    struct trib_view event_name, event_id, dynamodb, identity, format, table, item, items, records, metadata, keys,
-        new_image, old_image, put, del, requests;
+    struct trib_view event_name, event_id, dynamodb, identity, format, table, source_arn, item, items, records,
+        metadata, keys, new_image, old_image, put, del, requests;
     size_t n;
 };
 
@@ -124,6 +124,7 @@ static void collect(struct trib_view value, struct envelope *e)
                  {"userIdentity", offsetof(struct envelope, identity)},
                  {"recordFormat", offsetof(struct envelope, format)},
                  {"tableName", offsetof(struct envelope, table)},
+                 {"eventSourceARN", offsetof(struct envelope, source_arn)},
                  {"Item", offsetof(struct envelope, item)},
                  {"Items", offsetof(struct envelope, items)},
                  {"Records", offsetof(struct envelope, records)},
@@ -161,8 +162,50 @@ static bool parse_op(struct trib_view name, enum trib_op *ret)
     return false;
 }
 
-static enum trib_envelope stream_record(const struct envelope *e, struct trib_change *c, struct trib_bad *bad)
+/* NAME of arn:…:table/NAME/stream/LABEL; n 0 for another text. */
+static struct trib_view table_of_arn(struct trib_view arn)
 {
+    static const char before[] = ":table/";
+    const char *p = arn.n == 0 ? NULL : memmem(arn.p, arn.n, before, sizeof before - 1);
+    if (p == NULL) {
+        return (struct trib_view){NULL, 0};
+    }
+    p += sizeof before - 1;
+    size_t n = (size_t)(arn.p + arn.n - p);
+    const char *slash = memchr(p, '/', n);
+    return (struct trib_view){p, slash == NULL ? n : (size_t)(slash - p)};
+}
+
+/* One stream or folder may carry several tables, whose keys look alike: merged into one, they would overwrite each other. */
+static bool of_another_table(const struct envelope *e, const char *table, struct trib_bad *bad)
+{
+    struct trib_view named = e->table.n > 0 ? e->table : e->source_arn;
+    if (table == NULL || named.n < 2 || named.p[0] != '"') {
+        return false;
+    }
+    char *text = trib_malloc(named.n + 1); /* unescaped: some writers put "\/" */
+    ssize_t n = trib_json_unescape((struct trib_view){named.p + 1, named.n - 2}, text);
+    struct trib_view name = {text, n > 0 ? (size_t)n : 0};
+    if (e->table.n == 0) {
+        name = table_of_arn(name);
+    }
+    bool other = name.n > 0 && !trib_view_is(name, table);
+    if (other) {
+        (void)snprintf(
+            bad->reason, sizeof bad->reason,
+            "the record belongs to the DynamoDB table %.*s, not to %.80s: give each table a folder of its own",
+            (int)(name.n < 80 ? name.n : 80), name.p, table);
+    }
+    free(text);
+    return other;
+}
+
+static enum trib_envelope stream_record(const struct envelope *e, const char *table, struct trib_change *c,
+                                        struct trib_bad *bad)
+{
+    if (of_another_table(e, table, bad)) {
+        return TRIB_ENVELOPE_BAD;
+    }
     struct envelope d;
     collect(e->dynamodb, &d);
     struct trib_view number = find(e->dynamodb, "SequenceNumber"),
@@ -313,7 +356,7 @@ static enum trib_envelope one(struct trib_view value, const struct trib_reader_o
         return item(value, o, change);
     }
     if (is_object(e.dynamodb) && e.event_name.n > 0) {
-        return stream_record(&e, change, bad);
+        return stream_record(&e, o->table, change, bad);
     }
     if (is_object(e.metadata) && is_object(find(e.metadata, "WriteTimestampMicros"))) {
         return incremental(&e, change, bad);

@@ -1,5 +1,5 @@
 /*
- * The order of changes by a version of the user's own (silver.sequence; merge.md, The order of changes; docs/decisions/0008).
+ * The order of changes by a version of the user's own (silver.sequence; merge.md, The order of changes; docs/decisions/0010).
  *
  * Owns the extra columns of ev: txt (the stream's own sequence), ver (the version that a record carries, encoded; NULL: none) and
  * low (an incremental export's OldImage, which is older than what was removed). seq = epoch, version, txt.

@@ -1,7 +1,8 @@
 /*
  * `where` over the decoded item (merge.md, Several Silver tables): attributes are given to the expression with the type that
  * it uses them as: text beside text, DECIMAL(38,18) (else DOUBLE) beside numbers. An attribute that is not there, or
- * has another type, is NULL. Only where the expression does not tell a type (x IS NOT NULL) the learnt one is taken.
+ * has another type, is NULL. Only where the expression does not tell a type (x IS NOT NULL) the learnt one is taken, its numbers
+ * as DECIMAL(38,18) too, so that what fits the column of the day decides nothing. A hinted attribute has its hint's type always.
  *
  * The expression becomes a macro of the attributes that it names; the attributes come from a conversion to an item schema
  * that holds just them, so they are read exactly, rescued or not. Errors while evaluating are NULL: not satisfied.
@@ -23,7 +24,11 @@ enum use { USE_ANY, USE_S, USE_N, USE_BOOL };
 struct walk {
     struct trib_type *type; /* the item schema that grows */
     const struct trib_type *item;
+    const struct trib_type *hinted; /* what of item is as hints want it */
 };
+
+/* On numbers that become DOUBLE where they misfit their decimal; no name of an attribute's metadata in tables. */
+static const char EXACT[] = "where.exact";
 
 static enum use literal_use(json_t *node)
 {
@@ -59,46 +64,71 @@ static enum use function_use(const char *name)
     return name == NULL ? USE_ANY : one_of(name, arithmetic) ? USE_N : one_of(name, text) ? USE_S : USE_ANY;
 }
 
-static void set_leaf(struct trib_field *f, enum use use, const struct trib_field *learnt)
+static bool is_exact(const struct trib_field *f) { return trib_field_meta(f, EXACT) != NULL; }
+
+/* bigint is what was learnt so far: the next number may be none. */
+static void widen_numbers(struct trib_type *t)
 {
+    for (size_t i = 0; i < t->n_fields; i++) {
+        if (t->fields[i].type.id == TRIB_T_LONG) {
+            t->fields[i].type = trib_type_decimal(38, 18);
+        } else {
+            widen_numbers(&t->fields[i].type);
+        }
+    }
+}
+
+static void set_leaf(struct trib_field *f, enum use use, const struct trib_field *learnt, bool hinted)
+{
+    const char *learnt_as = learnt == NULL ? NULL : trib_field_meta(learnt, "dynamodb.type");
+    if (use == USE_ANY && !hinted && learnt_as != NULL && strcmp(learnt_as, "N") == 0) {
+        use = USE_N;
+    }
     trib_type_free(&f->type);
-    const char *type = use == USE_N ? "N" : use == USE_BOOL ? "BOOL" : "S";
+    trib_field_set_meta(f, EXACT, NULL);
+    if (learnt != NULL && (hinted || use == USE_ANY)) {
+        trib_type_copy(&f->type, &learnt->type);
+        if (!hinted) {
+            widen_numbers(&f->type);
+        }
+        trib_field_set_meta(f, "dynamodb.type", learnt_as);
+        trib_field_set_meta(f, "dynamodb.element", trib_field_meta(learnt, "dynamodb.element"));
+        return;
+    }
     f->type =
         use == USE_N ? trib_type_decimal(38, 18) : trib_type_simple(use == USE_BOOL ? TRIB_T_BOOLEAN : TRIB_T_STRING);
-    if (use == USE_ANY && learnt != NULL) {
-        trib_type_copy(&f->type, &learnt->type);
-        type = trib_field_meta(learnt, "dynamodb.type");
-        trib_field_set_meta(f, "dynamodb.element", trib_field_meta(learnt, "dynamodb.element"));
-    }
-    trib_field_set_meta(f, "dynamodb.type", type);
+    trib_field_set_meta(f, "dynamodb.type", use == USE_N ? "N" : use == USE_BOOL ? "BOOL" : "S");
+    trib_field_set_meta(f, EXACT, use == USE_N ? "yes" : NULL);
 }
 
 static void column(struct walk *w, json_t *node, enum use use)
 {
     json_t *names = json_object_get(node, "column_names");
     struct trib_type *at = w->type;
-    const struct trib_type *learnt_at = w->item;
+    const struct trib_type *learnt_at = w->item, *hinted_at = w->hinted;
     size_t n = json_array_size(names);
     for (size_t i = 0; i < n; i++) {
         const char *name = json_string_value(json_array_get(names, i));
         const struct trib_field *learnt = learnt_at == NULL ? NULL : trib_item_find(learnt_at, name);
+        const struct trib_field *hinted = hinted_at == NULL ? NULL : trib_item_find(hinted_at, name);
         struct trib_field *f = trib_type_find(at, name);
         bool leaf = i + 1 == n;
         if (f == NULL) {
             f = trib_type_add(at, name, trib_type_simple(TRIB_T_STRUCT));
             if (leaf) {
-                set_leaf(f, use, learnt);
+                set_leaf(f, use, learnt, hinted != NULL);
             } else {
                 trib_field_set_meta(f, "dynamodb.type", "M");
             }
         } else if (leaf && use != USE_ANY && f->type.id != TRIB_T_STRUCT) {
-            set_leaf(f, use, learnt);
+            set_leaf(f, use, learnt, hinted != NULL);
         }
         if (f->type.id != TRIB_T_STRUCT) {
             return;
         }
         at = &f->type;
         learnt_at = learnt != NULL && learnt->type.id == TRIB_T_STRUCT ? &learnt->type : NULL;
+        hinted_at = hinted != NULL && hinted->type.id == TRIB_T_STRUCT ? &hinted->type : NULL;
     }
 }
 
@@ -194,8 +224,7 @@ static int parse(struct trib_conn *c, const char *expr, json_t **ret, struct tri
 static void numbers_as_text(struct trib_type *t, bool *found)
 {
     for (size_t i = 0; i < t->n_fields; i++) {
-        const char *type = trib_field_meta(&t->fields[i], "dynamodb.type");
-        if (type != NULL && strcmp(type, "N") == 0 && t->fields[i].type.id == TRIB_T_DECIMAL) {
+        if (is_exact(&t->fields[i])) {
             t->fields[i].type = trib_type_simple(TRIB_T_STRING);
             *found = true;
         } else {
@@ -223,14 +252,21 @@ int trib_where_new(struct trib_conn *c, const char *prefix, const char *expr, co
                    const struct trib_schema_opts *o, struct trib_where **ret, struct trib_err *err)
 {
     json_t *tree = NULL;
+    struct trib_type hinted;
     TRIB_TRY(parse(c, expr, &tree, err));
+    int rc = trib_schema_hinted(item, o, &hinted, err);
+    if (rc != 0) {
+        json_decref(tree);
+        return rc;
+    }
     struct trib_where *w = trib_calloc(1, sizeof *w);
     w->exact_type = trib_type_simple(TRIB_T_STRUCT);
-    struct walk walk = {.type = &w->exact_type, .item = item};
+    struct walk walk = {.type = &w->exact_type, .item = item, .hinted = &hinted};
     json_t *list =
         json_object_get(json_object_get(json_array_get(json_object_get(tree, "statements"), 0), "node"), "select_list");
     walk_node(&walk, json_array_get(list, 0), USE_BOOL);
     json_decref(tree);
+    trib_type_free(&hinted);
     trib_type_copy(&w->text_type, &w->exact_type);
     numbers_as_text(&w->text_type, &w->numbers);
     w->macro = trib_asprintf("%s_is", prefix);
@@ -242,7 +278,7 @@ int trib_where_new(struct trib_conn *c, const char *prefix, const char *expr, co
     plain.n_hints = 0;
     plain.max_columns = 0;
     char *exact = trib_asprintf("%s_x", prefix), *text = trib_asprintf("%s_t", prefix);
-    int rc = trib_convert_new(c, exact, item, &w->exact_type, &plain, &w->exact, err);
+    rc = trib_convert_new(c, exact, item, &w->exact_type, &plain, &w->exact, err);
     if (rc == 0 && w->numbers) {
         rc = trib_convert_new(c, text, item, &w->text_type, &plain, &w->text, err);
     }
@@ -283,7 +319,7 @@ static void arguments(const struct trib_where *w, struct trib_view exact, struct
     trib_buf_addf(sql, "%s(", w->macro);
     for (size_t i = 0; i < w->exact_type.n_fields; i++) {
         const struct trib_field *f = &w->exact_type.fields[i];
-        bool as_double = doubles && f->type.id == TRIB_T_DECIMAL;
+        bool as_double = doubles && is_exact(f);
         struct trib_view from = as_double ? text : exact;
         trib_buf_adds(sql, i > 0 ? ", " : "");
         trib_buf_addf(sql, "%s(%.*s).", as_double ? "TRY_CAST(" : "", (int)from.n, from.p);
@@ -304,7 +340,7 @@ void trib_where_sql(const struct trib_where *w, const char *item, const char *re
         trib_convert_sql(w->text, item, rescued, false, &text);
         trib_buf_adds(sql, "CASE WHEN true");
         for (size_t i = 0; i < w->exact_type.n_fields; i++) {
-            if (w->exact_type.fields[i].type.id == TRIB_T_DECIMAL) {
+            if (is_exact(&w->exact_type.fields[i])) {
                 for (int k = 0; k < 2; k++) {
                     trib_buf_addf(sql, "%s(%s).", k == 0 ? " AND ((" : " OR (", k == 0 ? exact.p : text.p);
                     trib_sql_ident(sql, w->exact_type.fields[i].name);

@@ -207,7 +207,7 @@ static const struct trib_key keys[] = {
      .form = TRIB_KEY_PATH,
      .only = "files|export|snapshot|dms",
      .text =
-         "The folder. For `export` the export's own folder, or one above `AWSDynamoDB`. A folder that is not there yet counts as empty."},
+         "The folder. For `export` the export's own folder, or one above `AWSDynamoDB`. A folder that is not there yet counts as empty. Change records that name another table than `name` go to quarantine."},
     {.path = "tables.source.format",
      .form = TRIB_KEY_CHOICE,
      .choices = "auto",

@@ -28,20 +28,25 @@ static int teardown(void **state)
 
 static const char *const keys[] = {"pk"};
 
-static struct trib_merge *stage(struct lake *l, const char *silver, bool history)
+/* Of the ingest that change() runs. */
+static const struct trib_hint *hinted;
+static size_t n_hinted;
+
+static struct trib_merge *stage(struct lake *l, const char *silver, bool history, const char *where)
 {
     struct trib_err err = {0};
-    static struct trib_merge_opts o;
-    o = (struct trib_merge_opts){.pipeline = "p",
-                                 .table = "T",
-                                 .domain = "d",
-                                 .silver = silver,
-                                 .history = history,
-                                 .keys = keys,
-                                 .n_keys = 1,
-                                 .schema = {.infer = true, .keys = keys, .n_keys = 1},
-                                 .updated_at = "_updated_at",
-                                 .is_deleted = "_is_deleted"};
+    const struct trib_merge_opts o = {
+        .pipeline = "p",
+        .table = "T",
+        .domain = "d",
+        .silver = silver,
+        .history = history,
+        .keys = keys,
+        .n_keys = 1,
+        .schema = {.infer = true, .keys = keys, .n_keys = 1, .hints = hinted, .n_hints = n_hinted},
+        .updated_at = "_updated_at",
+        .is_deleted = "_is_deleted",
+        .where = where};
     struct trib_merge *m;
     ok(trib_merge_new(&l->env, &o, &m, &err), &err);
     return m;
@@ -58,10 +63,12 @@ static void change(struct lake *l, struct trib_merge *m, int n, const char *k, c
     put_text(l, file, text);
     free(file);
     free(text);
-    struct trib_ingest_opts o = options(l);
+    struct trib_ingest_opts in = options(l);
+    in.schema.hints = hinted;
+    in.schema.n_hints = n_hinted;
     struct trib_err err = {0};
     struct trib_step s;
-    assert_int_equal(drained(l, &o).rows_out, 1);
+    assert_int_equal(drained(l, &in).rows_out, 1);
     ok(trib_merge_step(m, l->now_us, &s, &err), &err);
     assert_true(s.worked);
 }
@@ -70,7 +77,7 @@ static void change(struct lake *l, struct trib_merge *m, int n, const char *k, c
 static void columns_outlive_later_steps(void **state)
 {
     struct lake *l = *state;
-    struct trib_merge *m = stage(l, "t", false);
+    struct trib_merge *m = stage(l, "t", false, NULL);
     change(l, m, 1, "a", ",\"x\":{\"S\":\"ax\"}");
     change(l, m, 2, "b", ",\"y\":{\"S\":\"by\"}");                       /* y comes; a's file stays */
     change(l, m, 3, "a", ",\"y\":{\"S\":\"ay\"},\"z\":{\"NULL\":true}"); /* a's file is written again */
@@ -91,7 +98,7 @@ static void columns_outlive_later_steps(void **state)
 static void old_rows_keep_their_columns(void **state)
 {
     struct lake *l = *state;
-    struct trib_merge *m = stage(l, "t", false);
+    struct trib_merge *m = stage(l, "t", false, NULL);
     put_text(
         l, "0.json",
         "{\"Item\":{\"pk\":{\"S\":\"a\"},\"x\":{\"S\":\"1\"}}}\n{\"Item\":{\"pk\":{\"S\":\"b\"},\"x\":{\"S\":\"1\"}}}\n");
@@ -110,7 +117,7 @@ static void old_rows_keep_their_columns(void **state)
 static void history_keeps_its_columns(void **state)
 {
     struct lake *l = *state;
-    struct trib_merge *m = stage(l, "t_history", true);
+    struct trib_merge *m = stage(l, "t_history", true, NULL);
     change(l, m, 1, "a", ",\"x\":{\"S\":\"1\"}");
     change(l, m, 2, "a", ",\"x\":{\"S\":\"2\"},\"y\":{\"S\":\"kept\"}");
     change(l, m, 3, "a", ",\"x\":{\"S\":\"3\"}");
@@ -120,12 +127,45 @@ static void history_keeps_its_columns(void **state)
     trib_merge_free(m);
 }
 
+/* `where` sees the decoded item: what fits the column of the day decides nothing (merge.md). */
+static void where_sees_any_number(void **state)
+{
+    struct lake *l = *state;
+    struct trib_merge *m = stage(l, "t", false, "n IS NOT NULL");
+    change(l, m, 1, "a", ",\"n\":{\"N\":\"1\"}");
+    change(l, m, 2, "b", ",\"n\":{\"N\":\"1.5\"}"); /* Bronze's column is a bigint */
+    change(l, m, 3, "c", ",\"n\":{\"N\":\"1e100\"}");
+    change(l, m, 4, "d", ",\"n\":{\"S\":\"text\"}");
+    answers(l, SILVER, "SELECT string_agg(pk, ' ' ORDER BY pk) FROM t", "a b c");
+    trib_merge_free(m);
+}
+
+/* A hinted attribute has the hint's type in expressions too. */
+static void where_sees_hints(void **state)
+{
+    struct lake *l = *state;
+    static const struct trib_hint hints[] = {{"zip", "string"}, {"price", "decimal(4,1)"}, {"m.zip", "string"}};
+    hinted = hints;
+    n_hinted = 3;
+    struct trib_merge *m = stage(l, "t", false, "zip = '8001' OR price > 2 OR m.zip = '7'");
+    change(l, m, 1, "a", ",\"zip\":{\"N\":\"8001\"},\"m\":{\"M\":{\"zip\":{\"N\":\"6\"}}}");
+    change(l, m, 2, "b", ",\"zip\":{\"N\":\"8002\"},\"price\":{\"N\":\"2.5\"}");
+    change(l, m, 3, "c", ",\"price\":{\"N\":\"2.55\"}"); /* no decimal(4,1): rescued, NULL here */
+    change(l, m, 4, "d", ",\"m\":{\"M\":{\"zip\":{\"N\":\"7\"}}}");
+    hinted = NULL;
+    n_hinted = 0;
+    answers(l, SILVER, "SELECT string_agg(pk, ' ' ORDER BY pk) FROM t", "a b d");
+    trib_merge_free(m);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(columns_outlive_later_steps, setup, teardown),
         cmocka_unit_test_setup_teardown(old_rows_keep_their_columns, setup, teardown),
         cmocka_unit_test_setup_teardown(history_keeps_its_columns, setup, teardown),
+        cmocka_unit_test_setup_teardown(where_sees_any_number, setup, teardown),
+        cmocka_unit_test_setup_teardown(where_sees_hints, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -88,6 +88,7 @@ fuzz: ## every fuzz target for FUZZ_SECONDS (60) each; findings go to build-fuzz
 
 install: build ## install below prefix (/usr/local), honouring DESTDIR
 	@DESTDIR="$(DESTDIR)" cmake --install build --prefix "$(prefix)" >/dev/null
+	@echo "installed $(DESTDIR)$(prefix)/bin/tributary, its man page, completions and documentation"
 
 clean: ## remove what was built
 	rm -rf build build-dev build-asan build-tsan build-fuzz

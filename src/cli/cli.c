@@ -156,6 +156,12 @@ int trib_cli_config(struct trib_cli *cli, const struct trib_config **ret, struct
         char *path = NULL, *report = NULL;
         TRIB_TRY(trib_config_find(cli->flags.config, &path, err));
         int rc = trib_config_load(path, &cli->own->config, &report, err);
+        if (rc != 0 && access(path, F_OK) != 0) {
+            trib_cli_try(cli,
+                         "another file with -c FILE (or TRIBUTARY_CONFIG), or `tributary init` for one to begin with");
+        } else if (rc != 0 && access(path, R_OK) != 0) {
+            trib_cli_try(cli, "permission to read it, or another file with -c FILE (or TRIBUTARY_CONFIG)");
+        }
         if (report != NULL) {
             rc = trib_cli_report(cli, path, report, err);
         }

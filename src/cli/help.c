@@ -15,7 +15,6 @@ static const struct {
     const char *text;
 } exits[] = {
     {0, "done"},
-    {1, "`verify` found a difference"},
     {64, "usage: a wrong verb, flag or argument"},
     {65, "bad data that the configuration says must fail; the other tables went on"},
     {69, "a service is unavailable"},
@@ -349,7 +348,7 @@ void trib_cli_commands(struct trib_buf *to)
                       v->summary + 1);
         if (v->text != NULL) {
             for (const char *p = v->text; *p != '\0'; p++) {
-                trib_buf_adds(to, *p == '\n' ? "\n\n" : (char[]){*p, '\0'});
+                trib_buf_addc(to, *p);
             }
             trib_buf_adds(to, "\n\n");
         }

@@ -116,9 +116,16 @@ static int no_such_table(const struct trib_catalog_table *tables, size_t n, cons
         names[2 * i + 1] = made[i];
     }
     const char *near = trib_nearest(text, names, 2 * n);
-    int rc = near == NULL
-                 ? trib_err_set(err, TRIB_E_USAGE, "there is no table %s", text)
-                 : trib_err_set(err, TRIB_E_USAGE, "there is no table %s; try: tributary history %s", text, near);
+    int rc;
+    if (near != NULL) {
+        rc = trib_err_set(err, TRIB_E_USAGE, "there is no table %s; try: tributary history %s", text, near);
+    } else if (strchr(text, '/') != NULL) {
+        rc = trib_err_set(err, TRIB_E_USAGE, "there is no table %s; try: tributary history ./%s, if it is a folder",
+                          text, text);
+    } else {
+        rc = trib_err_set(err, TRIB_E_USAGE, "there is no table %s; try: `tributary query \"SHOW TABLES\"` lists them",
+                          text);
+    }
     for (size_t i = 0; i < n; i++) {
         free(made[i]);
     }
@@ -166,6 +173,9 @@ static int print_path(struct printer *p, const char *path, struct trib_err *err)
 static int history_run(struct trib_cli *cli, struct trib_err *err)
 {
     const char *text = cli->args[0];
+    if (cli->flags.limit == 0) {
+        return trib_err_set(err, TRIB_E_USAGE, "--limit: `0` is not a number from 1 on");
+    }
     bool path = strstr(text, "://") != NULL || text[0] == '/' || text[0] == '.';
     const struct trib_config *config = NULL;
     if (!path) {
@@ -179,6 +189,7 @@ static int history_run(struct trib_cli *cli, struct trib_err *err)
     struct trib_type row = row_type(cli->flags.verbose || cli->flags.output != TRIB_OUTPUT_TABLE);
     trib_chunk_init_heap(&p.chunk, &row, 1);
     p.out = trib_output_open(cli->out, cli->flags.output, &row, cli->terminal_out ? CELL_ON_TERMINAL : 0);
+    trib_output_null(p.out, "");
     int rc = path ? print_path(&p, text, err) : print_catalogued(&p, config, text, err);
     if (rc == 0) {
         trib_output_close(p.out);

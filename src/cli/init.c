@@ -3,10 +3,10 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "cli/verbs.h"
+#include "os/fs.h"
 
 static int write_all(int fd, struct trib_view text, const char *path, struct trib_err *err)
 {
@@ -38,10 +38,12 @@ static int write_file(const char *path, struct trib_view text, bool replace, str
 static int init_run(struct trib_cli *cli, struct trib_err *err)
 {
     const char *dir = cli->n_args > 0 ? cli->args[0] : ".";
-    if (mkdir(dir, 0777) != 0 && errno != EEXIST) {
-        return trib_err_errno(err, errno, "cannot create the folder %s", dir);
+    if (strcmp(dir, ".") != 0) {
+        TRIB_TRY(trib_fs_mkdirs(&trib_fs_real, dir, err));
     }
-    char *path = strcmp(dir, ".") == 0 ? trib_strdup("tributary.yaml") : trib_asprintf("%s/tributary.yaml", dir);
+    bool slash = dir[0] != '\0' && dir[strlen(dir) - 1] == '/';
+    char *path = strcmp(dir, ".") == 0 ? trib_strdup("tributary.yaml")
+                                       : trib_asprintf("%s%stributary.yaml", dir, slash ? "" : "/");
     struct trib_buf text;
     trib_buf_init(&text, (size_t)1 << 20);
     trib_config_starter(&text);

@@ -18,7 +18,8 @@ struct trib_output_writer {
     enum trib_output format;
     const struct trib_type *row; /* [borrow] */
     size_t max_cell;
-    char **keys; /* JSON: names made unique */
+    const char *null; /* in a table */
+    char **keys;      /* JSON: names made unique */
     struct trib_buf line;
     uint64_t rows;
     /* Table: cells of the first rows, ended by NUL each; widths once they are out. */
@@ -344,7 +345,7 @@ static void table_row(struct trib_output_writer *w, const struct trib_chunk *c, 
         struct trib_buf text;
         trib_buf_init(&text, SIZE_MAX / 2);
         if (trib_vec_is_null(&c->cols[i], row)) {
-            trib_buf_adds(&text, "NULL");
+            trib_buf_adds(&text, w->null);
         } else {
             add_value(&text, &c->cols[i], row, "");
         }
@@ -374,7 +375,7 @@ struct trib_output_writer *trib_output_open(FILE *to, enum trib_output format, c
                                             size_t max_cell)
 {
     struct trib_output_writer *w = trib_calloc(1, sizeof *w);
-    *w = (struct trib_output_writer){.to = to, .format = format, .row = row, .max_cell = max_cell};
+    *w = (struct trib_output_writer){.to = to, .format = format, .row = row, .max_cell = max_cell, .null = "NULL"};
     trib_buf_init(&w->line, SIZE_MAX / 2);
     trib_buf_init(&w->held, SIZE_MAX / 2);
     trib_buf_init(&w->cell, SIZE_MAX / 2);
@@ -385,6 +386,8 @@ struct trib_output_writer *trib_output_open(FILE *to, enum trib_output format, c
     }
     return w;
 }
+
+void trib_output_null(struct trib_output_writer *w, const char *text) { w->null = text; }
 
 void trib_output_rows(struct trib_output_writer *w, const struct trib_chunk *chunk)
 {

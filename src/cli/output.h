@@ -18,6 +18,8 @@ struct trib_output_writer;
 /* row: STRUCT of the columns [borrow]. max_cell: longest cell of a table in characters, 0: any. */
 struct trib_output_writer *trib_output_open(FILE *to, enum trib_output format, const struct trib_type *row,
                                             size_t max_cell);
+/* How a table spells null, instead of NULL: for verbs whose columns are no data. text: [borrow] */
+void trib_output_null(struct trib_output_writer *w, const char *text);
 void trib_output_rows(struct trib_output_writer *w, const struct trib_chunk *chunk);
 /* Ends the document (brackets, number of rows) and frees the writer. After a failure: trib_output_abandon, which ends nothing. */
 void trib_output_close(struct trib_output_writer *w);

@@ -62,16 +62,20 @@ static int print_rows(struct trib_cli *cli, struct trib_conn *conn, const char *
     return rc;
 }
 
-static int bind_and_print(struct trib_cli *cli, struct trib_sql_scope *scope, struct trib_err *err)
+static int bind_and_print(struct trib_cli *cli, struct trib_sql_scope *scope, const char *text, struct trib_err *err)
 {
     char *sql = NULL;
     struct trib_sql_input *inputs = NULL;
     size_t n = 0;
     TRIB_TRY(parse_at(cli->flags.at, scope->conn, scope, err));
-    TRIB_TRY(trib_sql_bind(scope, cli->args[0], &sql, &inputs, &n, err));
+    int rc = trib_sql_bind(scope, text, &sql, &inputs, &n, err);
+    if (rc == TRIB_E_NOT_FOUND) {
+        trib_cli_try(cli, "`tributary history TABLE` lists the versions and their times");
+    }
+    TRIB_TRY(rc);
     free(inputs);
     /* Whatever changes settings stays out of reach of the text. */
-    int rc = trib_exec(scope->conn, "SET lock_configuration = true", err);
+    rc = trib_exec(scope->conn, "SET lock_configuration = true", err);
     if (rc == 0) {
         rc = print_rows(cli, scope->conn, sql, err);
     }
@@ -79,11 +83,30 @@ static int bind_and_print(struct trib_cli *cli, struct trib_sql_scope *scope, st
     return rc;
 }
 
+/* SHOW TABLES: the names as a query spells them, those without rows too. [out] */
+static char *names_sql(const struct trib_catalog_table *tables, size_t n)
+{
+    struct trib_buf sql, name;
+    trib_buf_init(&sql, SIZE_MAX / 2);
+    trib_buf_init(&name, SIZE_MAX / 2);
+    trib_buf_adds(&sql, "SELECT name FROM (VALUES ");
+    for (size_t i = 0; i < n; i++) {
+        trib_buf_clear(&name);
+        trib_sql_table_name(&name, &tables[i]);
+        trib_buf_adds(&sql, i > 0 ? ", (" : "(");
+        trib_sql_literal(&sql, trib_buf_view(&name));
+        trib_buf_addc(&sql, ')');
+    }
+    trib_buf_adds(&sql, ") AS t(name)");
+    trib_buf_free(&name);
+    return trib_buf_take(&sql);
+}
+
 static int query_run(struct trib_cli *cli, struct trib_err *err)
 {
     const struct trib_config *config = NULL;
     TRIB_TRY(trib_query_begins(cli->args[0], err));
-    if (trib_sql_names_tables(cli->args[0])) {
+    if (trib_sql_names_tables(cli->args[0]) || trib_sql_shows_tables(cli->args[0])) {
         TRIB_TRY(trib_cli_config(cli, &config, err));
     }
     struct trib_env *env;
@@ -94,12 +117,14 @@ static int query_run(struct trib_cli *cli, struct trib_err *err)
     if (config != NULL) {
         trib_catalog_make(config, &tables, &n);
     }
+    char *names = trib_sql_shows_tables(cli->args[0]) ? names_sql(tables, n) : NULL;
     struct trib_sql_scope scope = {.env = env, .tables = tables, .n_tables = n, .at_version = -1, .at_us = -1};
     int rc = trib_conn_open(env->engine, &scope.conn, err);
     if (rc == 0) {
-        rc = bind_and_print(cli, &scope, err);
+        rc = bind_and_print(cli, &scope, names != NULL ? names : cli->args[0], err);
         trib_conn_close(scope.conn);
     }
+    free(names);
     trib_catalog_free(tables, n);
     return rc;
 }
@@ -112,7 +137,7 @@ const struct trib_verb trib_verb_query = {
     .summary = "SQL over bronze.*, silver.*, gold.*, quarantine.* and any Delta table",
     .text =
         "One statement that reads, in DuckDB's dialect. Tables: bronze.\"<DynamoDB name>\", quarantine.\"<DynamoDB name>\", silver.<table>, "
-        "silver.<table>_history, gold.<name>; where two domains share a table name, silver.\"<domain>/<table>\". delta('PATH') is any Delta table, "
+        "silver.<table>_history, gold.<name>; SHOW TABLES lists them; where two domains share a table name, silver.\"<domain>/<table>\". delta('PATH') is any Delta table, "
         "delta('PATH', version := N) one of its versions; a query that names no other table needs no configuration.\n\n"
         "--at VERSION reads one table as of a version (exit 64 when the query reads several), --at TIMESTAMP all tables as of a time.\n\n"
         "In JSON, BIGINT and DECIMAL are numbers with all their digits, BINARY is base64, TIMESTAMP ISO 8601 with Z (instants only), STRUCT an object, "

@@ -11,6 +11,11 @@
 #include "os/os.h"
 #include "pipeline/pipeline.h"
 
+struct run {
+    struct trib_cli *cli;
+    size_t told; /* steps and failures so far */
+};
+
 static bool stop_asked(void *ctx)
 {
     (void)ctx;
@@ -20,7 +25,9 @@ static bool stop_asked(void *ctx)
 static void stepped(void *ctx, const char *stage, const char *table, const char *target, const struct trib_step *step,
                     const struct trib_err *err)
 {
-    struct trib_cli *cli = ctx;
+    struct run *r = ctx;
+    struct trib_cli *cli = r->cli;
+    r->told++;
     if (err != NULL) {
         trib_logkv(&cli->log, TRIB_LOG_ERROR, "stage failed", "stage", stage, "table", table, "target",
                    target != NULL ? target : "-", "error", err->msg, "code", trib_code_name(err->code), NULL);
@@ -28,7 +35,11 @@ static void stepped(void *ctx, const char *stage, const char *table, const char 
     }
     char rows[32], version[32], quarantined[32];
     (void)snprintf(rows, sizeof rows, "%lld", (long long)step->rows_out);
-    (void)snprintf(version, sizeof version, "%lld", (long long)step->version);
+    if (step->version >= 0) {
+        (void)snprintf(version, sizeof version, "%lld", (long long)step->version);
+    } else {
+        (void)snprintf(version, sizeof version, "-"); /* all of it went to quarantine */
+    }
     (void)snprintf(quarantined, sizeof quarantined, "%lld", (long long)step->quarantined);
     trib_logkv(&cli->log, TRIB_LOG_INFO, "committed", "stage", stage, "table", table, "target",
                target != NULL ? target : "-", "version", version, "rows", rows, "quarantined", quarantined, NULL);
@@ -39,7 +50,16 @@ static void stepped(void *ctx, const char *stage, const char *table, const char 
                               .unit = "rows",
                               .rows = -1, /* the unit is rows already */
                               .bytes = step->bytes_in > 0 ? step->bytes_in : -1};
+    char note[64];
+    if (step->quarantined > 0) {
+        (void)snprintf(note, sizeof note, "%lld to quarantine", (long long)step->quarantined);
+        p.note = note;
+    }
     trib_cli_progress_done(cli, &p);
+    if (step->quarantined > 0) {
+        trib_logkv(&cli->log, TRIB_LOG_WARN, "records went to quarantine", "table", table, "records", quarantined,
+                   "see", "tributary status", NULL);
+    }
 }
 
 static int make(struct trib_cli *cli, const struct trib_config *config, const struct trib_observer *observer,
@@ -82,7 +102,8 @@ static int run_stages(struct trib_cli *cli, unsigned stages, struct trib_err *er
 {
     const struct trib_config *config;
     TRIB_TRY(trib_cli_config(cli, &config, err));
-    struct trib_observer observer = {stepped, cli};
+    struct run r = {.cli = cli};
+    struct trib_observer observer = {stepped, &r};
     struct trib_pipeline *p = NULL;
     trib_signals_install();
     TRIB_TRY(make(cli, config, &observer, &p, err));
@@ -95,6 +116,9 @@ static int run_stages(struct trib_cli *cli, unsigned stages, struct trib_err *er
         int64_t started = trib_now_us(&trib_clock_real);
         rc = trib_pipeline_drain(p, stages, err);
         if (once || trib_signals_stop_asked()) {
+            if (rc == 0 && r.told == 0) {
+                trib_logkv(&cli->log, TRIB_LOG_INFO, "nothing new", "lake", config->lake, NULL);
+            }
             break;
         }
         rc = 0; /* told already; tried again at the next pass */
@@ -129,6 +153,9 @@ const struct trib_verb trib_verb_run = {
 const struct trib_verb trib_verb_ingest = {
     .name = "ingest",
     .summary = "run the ingest stage alone: source files to Bronze",
+    .text =
+        "Appends the records of new source files to Bronze, each as it was delivered; what cannot be read goes to quarantine. Without --once it goes on under "
+        "`trigger`, as `run` does, and so do `merge` and `marts`.",
     .flags = "once",
     .examples = "tributary ingest --once --table Orders # Bronze of one table",
     .run = run_ingest,
@@ -136,6 +163,7 @@ const struct trib_verb trib_verb_ingest = {
 const struct trib_verb trib_verb_merge = {
     .name = "merge",
     .summary = "run the merge stage alone: Bronze to Silver",
+    .text = "Brings every Silver table, and its history, up to the newest version of Bronze. It reads no source files.",
     .flags = "once",
     .examples = "tributary merge --once # bring Silver up to Bronze",
     .run = run_merge,
@@ -143,6 +171,7 @@ const struct trib_verb trib_verb_merge = {
 const struct trib_verb trib_verb_marts = {
     .name = "marts",
     .summary = "run the marts stage alone: Silver to Gold",
+    .text = "Writes every mart again that reads a table which changed since; the others stay as they are.",
     .flags = "once",
     .examples = "tributary marts --once # refresh Gold where its inputs changed",
     .run = run_marts,

@@ -94,7 +94,8 @@ static int status_run(struct trib_cli *cli, struct trib_err *err)
     TRIB_TRY(trib_pipeline_new(env, config, cli->flags.tables, cli->flags.n_tables, NULL, &p, err));
     columns(&s.row);
     trib_chunk_init_heap(&s.chunk, &s.row, 1);
-    s.writer = trib_output_open(cli->out, cli->flags.output, &s.row, cli->terminal_out ? 60 : 0);
+    s.writer = trib_output_open(cli->out, cli->flags.output, &s.row, 0); /* a note is there to be copied: whole */
+    trib_output_null(s.writer, "");
     int rc = trib_pipeline_state(p, trib_now_us(&trib_clock_real), line, &s, err);
     if (rc == 0) {
         trib_output_close(s.writer);

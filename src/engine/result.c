@@ -229,7 +229,7 @@ int trib_query_begins(const char *sql, struct trib_err *err)
     if (!begins_as_reader(text)) {
         return trib_err_set(
             err, TRIB_E_USAGE,
-            "only a statement that reads may run here (SELECT, WITH, FROM, VALUES, DESCRIBE, SUMMARIZE, EXPLAIN): %.*s",
+            "only a statement that reads may run here (SELECT, WITH, FROM, VALUES, SHOW TABLES, DESCRIBE, SUMMARIZE, EXPLAIN): %.*s",
             (int)(end > 80 ? 80 : end), sql);
     }
     return 0;

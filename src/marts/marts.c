@@ -159,6 +159,18 @@ static size_t newer_inputs(const struct trib_snapshot *gold, const struct bound 
     return newer;
 }
 
+static int check_pipeline(const struct trib_mart *m, const struct trib_snapshot *s, struct trib_err *err)
+{
+    const char *was = s->version < 0 ? NULL : trib_snapshot_property(s, "tributary.pipeline");
+    if (was == NULL || strcmp(was, m->o.pipeline) == 0) {
+        return 0;
+    }
+    return trib_err_set(
+        err, TRIB_E_CONFIG,
+        "the table belongs to the pipeline %s, the config's is %s; name the pipeline %s again, or let `lake` be another place",
+        was, m->o.pipeline, was);
+}
+
 int trib_mart_step(struct trib_mart *m, int64_t now_us, struct trib_step *ret, struct trib_err *err)
 {
     (void)now_us;
@@ -167,6 +179,9 @@ int trib_mart_step(struct trib_mart *m, int64_t now_us, struct trib_step *ret, s
     struct bound b = {0};
     int rc = trib_delta_load(&m->gold, -1, &s, err);
     bool waits = false;
+    if (rc == 0) {
+        rc = check_pipeline(m, &s, err);
+    }
     if (rc == 0) {
         rc = bind(m, &b, err);
         waits = rc == TRIB_E_NOT_FOUND;

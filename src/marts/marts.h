@@ -52,5 +52,9 @@ TRIB_CHECKED int trib_sql_bind(const struct trib_sql_scope *scope, const char *s
                                struct trib_sql_input **ret_inputs, size_t *ret_n, struct trib_err *err);
 /* Does the text name a table of the lake (so that a catalogue is needed)? */
 bool trib_sql_names_tables(const char *sql);
+/* SHOW TABLES, which the engine knows nothing of: it has views of the tables that a text names, and no others. */
+bool trib_sql_shows_tables(const char *sql);
+/* The table as SQL spells it, with quotes where they must be. */
+void trib_sql_table_name(struct trib_buf *to, const struct trib_catalog_table *t);
 
 #endif

@@ -266,6 +266,18 @@ bool trib_sql_names_tables(const char *sql)
     }
 }
 
+bool trib_sql_shows_tables(const char *sql)
+{
+    struct trib_view v = {sql, trib_sql_trim(trib_view_of(sql), NULL)};
+    size_t pos = 0;
+    if (!trib_token_is(v, trib_token_next(v, &pos), "SHOW")) {
+        return false;
+    }
+    struct trib_token t = trib_token_next(v, &pos);
+    t = trib_token_is(v, t, "ALL") ? trib_token_next(v, &pos) : t;
+    return trib_token_is(v, t, "TABLES") && trib_token_next(v, &pos).kind == TRIB_TOKEN_END;
+}
+
 /* ---- views ---- */
 
 static void view_name(const struct binding *b, size_t ref, struct trib_buf *to)
@@ -404,7 +416,7 @@ static char *edited(const struct binding *b)
 
 /* ---- a text that does not bind ---- */
 
-static void spell(const struct trib_catalog_table *t, struct trib_buf *to)
+void trib_sql_table_name(struct trib_buf *to, const struct trib_catalog_table *t)
 {
     bool plain = t->name[strspn(t->name, "abcdefghijklmnopqrstuvwxyz0123456789_")] == '\0' &&
                  (t->name[0] < '0' || t->name[0] > '9');
@@ -449,7 +461,7 @@ static int no_such_table(const struct trib_sql_scope *s, const char *name, struc
     size_t near = nearest_table(s, name);
     if (near != SIZE_MAX) {
         trib_buf_adds(&b, "; try: ");
-        spell(&s->tables[near], &b);
+        trib_sql_table_name(&b, &s->tables[near]);
     } else if (s->n_tables == 0) {
         trib_buf_adds(
             &b,
@@ -458,7 +470,7 @@ static int no_such_table(const struct trib_sql_scope *s, const char *name, struc
         trib_buf_adds(&b, "; try one of: ");
         for (size_t i = 0; i < s->n_tables && b.n < 400; i++) {
             trib_buf_adds(&b, i > 0 ? ", " : "");
-            spell(&s->tables[i], &b);
+            trib_sql_table_name(&b, &s->tables[i]);
         }
     }
     int rc = trib_err_set(err, TRIB_E_USAGE, "there is no table %s%s", name, b.p);

@@ -245,8 +245,24 @@ static char *settings_text(const struct trib_merge *m)
     return trib_buf_take(&b);
 }
 
+/* Positions are kept under the pipeline's name: another's would begin anew, over rows that it knows nothing of. */
+static int check_pipeline(const struct merge_run *r, const struct trib_snapshot *s, const char *what,
+                          struct trib_err *err)
+{
+    const char *is = r->m->o.pipeline, *was = s->version < 0 ? NULL : trib_snapshot_property(s, "tributary.pipeline");
+    if (was == NULL || strcmp(was, is) == 0) {
+        return 0;
+    }
+    return trib_err_set(
+        err, TRIB_E_CONFIG,
+        "%s belongs to the pipeline %s, the config's is %s; name the pipeline %s again, or let `lake` be another place",
+        what, was, is, was);
+}
+
 int trib_merge_check_settings(const struct merge_run *r, struct trib_err *err)
 {
+    TRIB_TRY(check_pipeline(r, &r->b, "Bronze", err));
+    TRIB_TRY(check_pipeline(r, &r->s, "the table", err));
     const char *was = trib_snapshot_property(&r->s, "tributary.settings");
     char *now = settings_text(r->m);
     int rc = 0;

@@ -232,7 +232,8 @@ static void check_block_key(struct check *c, const char *path, const struct trib
         trib_problem_at(c->w->problems, node, "`%s` takes a list: each entry begins with `- `; here is %s",
                         trib_config_label(path), trib_yaml_show(node, c->w->arena));
     } else {
-        trib_problem_at(c->w->problems, node, "`%s` takes a block of keys, here is %s", trib_config_label(path),
+        trib_problem_at(c->w->problems, node, "`%s` takes a block of keys%s%s, here is %s", trib_config_label(path),
+                        key->example != NULL ? ", such as " : "", key->example != NULL ? key->example : "",
                         trib_yaml_show(node, c->w->arena));
     }
 }

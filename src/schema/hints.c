@@ -49,10 +49,11 @@ struct text {
 
 static int not_a_type(const struct text *t)
 {
+    bool part = t->p > t->whole && t->p[0] != '\0'; /* else there is nothing to point at but the whole */
     return trib_err_set(
         t->err, TRIB_E_CONFIG,
-        "hint type '%s' is not one of string, bigint, int, smallint, tinyint, double, float, decimal(p,s), boolean, binary, date, timestamp, timestamp_ntz, array<type>, struct<name:type,...> (at '%.20s')",
-        t->whole, t->p);
+        "hint type '%s' is not one of string, bigint, int, smallint, tinyint, double, float, decimal(p,s), boolean, binary, date, timestamp, timestamp_ntz, array<type>, struct<name:type,...>%s%.20s%s",
+        t->whole, part ? " (at '" : "", part ? t->p : "", part ? "')" : "");
 }
 
 static void blanks(struct text *t) { t->p += strspn(t->p, " \t"); }

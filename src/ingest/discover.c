@@ -271,6 +271,14 @@ static int list(struct trib_discover *d, struct trib_taken *taken, struct trib_e
     return 0;
 }
 
+static int no_export(const struct trib_discover *d, struct trib_err *err)
+{
+    return trib_err_set(
+        err, TRIB_E_NOT_FOUND,
+        "%s: there is no finished export (no manifest-summary.json); try: let `path` be the export's own folder or one above AWSDynamoDB",
+        d->o->source->url);
+}
+
 static int nothing_new(struct trib_discover *d, struct trib_err *err)
 {
     if (d->refused.code != TRIB_OK) {
@@ -278,10 +286,7 @@ static int nothing_new(struct trib_discover *d, struct trib_err *err)
         return (int)err->code;
     }
     if (d->o->type == TRIB_SOURCE_EXPORT && d->n_exports == 0) {
-        return trib_err_set(
-            err, TRIB_E_NOT_FOUND,
-            "%s: there is no finished export (no manifest-summary.json); let `path` be the export's own folder or one above AWSDynamoDB",
-            d->o->source->url);
+        return no_export(d, err);
     }
     if (!d->any && !d->warned_empty) {
         d->warned_empty = true;
@@ -378,6 +383,9 @@ int trib_discover_survey(struct trib_discover *d, struct trib_taken *taken, trib
              d->resume != NULL); /* stopped, and not because the stretch is full: `seen` had enough */
     d->seen = NULL;
     *ret_refused = d->refused;
+    if (d->refused.code == TRIB_OK && d->o->type == TRIB_SOURCE_EXPORT && d->n_exports == 0) {
+        (void)no_export(d, ret_refused);
+    }
     trib_discover_restart(d);
     TRIB_TRY(rc);
     *ret_pending = pending;

@@ -86,7 +86,7 @@ static int no_files_manifest(struct trib_export *e, const char *key, struct trib
     if (e->o->type == TRIB_SOURCE_EXPORT) {
         return trib_err_set(
             err, TRIB_E_DATA,
-            "%s: manifest-files.json is missing beside it (%s): copy the whole export, or let `path` be another one",
+            "%s: manifest-files.json is missing beside it (%s); try: copy the whole export, or let `path` be another one",
             e->key, key);
     }
     if (!e->warned) {
@@ -254,7 +254,7 @@ static int verify_task(void *ctx, size_t task, struct trib_err *err)
     struct trib_err why = {0};
     (void)trib_err_set(
         &why, TRIB_E_DATA,
-        "%s: the checksum (MD5) is wrong: the manifest says %s, the file has %s; nothing of the export %s is ingested: copy it again",
+        "%s: the checksum (MD5) is wrong: the manifest says %s, the file has %s; nothing of the export %s is ingested; try: copy it again",
         f->key, expected, found, v->e->key);
     set_bad(&v->e->checks[i], &why);
     return 0;
@@ -278,7 +278,7 @@ static int stat_files(struct trib_export *e, const struct trib_taken *taken, siz
         if (rc == TRIB_E_NOT_FOUND) {
             (void)trib_err_set(
                 &why, TRIB_E_DATA,
-                "%s: the manifest of the export %s names this file, but it is not there; nothing of the export is ingested: copy the whole export%s",
+                "%s: the manifest of the export %s names this file, but it is not there; nothing of the export is ingested; try: copy the whole export%s",
                 key, e->key,
                 e->m.incremental ? ", with AWSDynamoDB/data, where the files of incremental exports are" : "");
             set_bad(c, &why);

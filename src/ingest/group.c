@@ -422,8 +422,8 @@ static int take_damage(struct filler *f, const struct trib_err *damage, struct t
                                             .event_ts_us = -1};
     if (source_file(f)->items >= 0) {
         f->g->culprit = f->file;
-        return trib_err_set(err, TRIB_E_DATA, "%s: %s; the export is not ingested further: copy it again", row.file,
-                            damage->msg);
+        return trib_err_set(err, TRIB_E_DATA, "%s: %s; the export is not ingested further; try: copy it again",
+                            row.file, damage->msg);
     }
     TRIB_TRY(add_bad(f, &row, err));
     return finish_file(f, err);

@@ -37,11 +37,12 @@ TRIB_CHECKED int trib_ingest_step(struct trib_ingest *in, int64_t now_us, struct
 
 /* What the source holds beside Bronze: for `status`. Writes nothing, remembers nothing. */
 struct trib_ingest_survey {
-    int64_t pending;         /* files that are not taken */
-    int64_t oldest_us;       /* the oldest modification time among them, -1: unknown */
-    int64_t changed;         /* taken files that were written again after the commit that took them */
-    char *changed_name;      /* one of those [out] free(); NULL */
-    struct trib_err refused; /* the first export that is not what its manifests say; checksums are not computed here */
+    int64_t pending;    /* files that are not taken */
+    int64_t oldest_us;  /* the oldest modification time among them, -1: unknown */
+    int64_t changed;    /* taken files that were written again after the commit that took them */
+    char *changed_name; /* one of those [out] free(); NULL */
+    struct trib_err
+        refused; /* the first export that is not what its manifests say, NOT_FOUND: none where one should be; checksums are not computed here */
 };
 /* Fails where the source cannot be listed from here. */
 TRIB_CHECKED int trib_ingest_survey(const struct trib_env *env, struct trib_conn *conn,

@@ -33,7 +33,7 @@ static int check(const struct trib_ingest_opts *o, const struct trib_snapshot *s
     }
     return trib_err_set(
         err, TRIB_E_CONFIG,
-        "table %s: `%s` is %s in the config, but Bronze was made with %s; put it back, or start over with another `lake`, into which "
+        "table %s: `%s` is %s in the config, but Bronze was made with %s; try: put it back, or start over with another `lake`, into which "
         "the source's files are read from the first one on",
         o->table, setting, wanted, stored);
 }
@@ -47,7 +47,7 @@ int trib_settings_check(const struct trib_ingest_opts *o, const struct trib_snap
     if (pipeline != NULL && strcmp(pipeline, o->pipeline) != 0) {
         return trib_err_set(
             err, TRIB_E_CONFIG,
-            "table %s: Bronze belongs to the pipeline %s, the config's is %s; name the pipeline %s again, or let `lake` be another place",
+            "table %s: Bronze belongs to the pipeline %s, the config's is %s; try: name the pipeline %s again, or let `lake` be another place",
             o->table, pipeline, o->pipeline, pipeline);
     }
     TRIB_CLEANUP(trib_cleanup_free) char *keys = keys_text(o);

@@ -167,7 +167,7 @@ static int check_pipeline(const struct trib_mart *m, const struct trib_snapshot 
     }
     return trib_err_set(
         err, TRIB_E_CONFIG,
-        "the table belongs to the pipeline %s, the config's is %s; name the pipeline %s again, or let `lake` be another place",
+        "the table belongs to the pipeline %s, the config's is %s; try: name the pipeline %s again, or let `lake` be another place",
         was, m->o.pipeline, was);
 }
 

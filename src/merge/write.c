@@ -255,7 +255,7 @@ static int check_pipeline(const struct merge_run *r, const struct trib_snapshot 
     }
     return trib_err_set(
         err, TRIB_E_CONFIG,
-        "%s belongs to the pipeline %s, the config's is %s; name the pipeline %s again, or let `lake` be another place",
+        "%s belongs to the pipeline %s, the config's is %s; try: name the pipeline %s again, or let `lake` be another place",
         what, was, is, was);
 }
 
@@ -269,7 +269,7 @@ int trib_merge_check_settings(const struct merge_run *r, struct trib_err *err)
     if (r->s.version >= 0 && was != NULL && strcmp(was, now) != 0) {
         rc = trib_err_set(
             err, TRIB_E_CONFIG,
-            "silver %s/%s was written with other settings (%s, now %s): undo the change, or give the block another `table`",
+            "silver %s/%s was written with other settings (%s, now %s); try: undo the change, or give the block another `table`",
             r->m->o.domain, r->m->o.silver, was, now);
     }
     free(now);

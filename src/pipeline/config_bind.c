@@ -187,7 +187,10 @@ static void bind_source(struct trib_cfg_work *w, const struct trib_yaml *table, 
     }
     bool is_folder = false;
     if (t->source_path != NULL && w->check_files && !is_there(t->source_path, &is_folder)) {
-        trib_problem_at(w->warnings, path, "`source.path`: %s is not there; it counts as empty until it is",
+        trib_problem_at(w->warnings, path,
+                        t->source_type == TRIB_SOURCE_EXPORT
+                            ? "`source.path`: %s is not there; this table fails until it holds a finished export"
+                            : "`source.path`: %s is not there; it counts as empty until it is",
                         t->source_path);
     } else if (t->source_path != NULL && w->check_files && !is_folder) {
         trib_problem_at(w->problems, path, "`source.path`: %s is a file, a folder is needed", t->source_path);

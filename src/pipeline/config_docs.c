@@ -127,7 +127,7 @@ void trib_config_reference(struct trib_buf *to)
         "- Sizes are whole numbers with `KiB`, `MiB`, `GiB`, `TiB` (without: bytes); durations with `ms`, `s`, `m`, `h`, `d`.\n"
         "- Names (`domain`, `table`, `subject`, `name`) are `[a-z0-9_]+`. Two targets of one name are an error, `<table>_history` included.\n"
         "- Anchors, aliases and `<<` of YAML work. A file has at most 1 MiB, 64 levels and, aliases expanded, 200,000 nodes.\n"
-        "- A source folder that is not there yet is a warning and counts as empty. A source must not hold the lake or the state folder.\n\n"
+        "- A source folder that is not there yet is a warning and counts as empty; an `export` has to be there when the table is run. A source must not hold the lake or the state folder.\n\n"
         "## At the top of the file\n\n");
     reference_block("", to);
     for (size_t i = 0; i < n; i++) {

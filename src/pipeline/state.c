@@ -105,7 +105,8 @@ static void source_state(const struct survey *s, struct trib_pipeline_table *t, 
         trib_buf_addf(also(note), "%lld file%s to take", (long long)source.pending, source.pending == 1 ? "" : "s");
     }
     if (source.refused.code != TRIB_OK) {
-        trib_buf_addf(also(note), "an export is refused: %s", source.refused.msg);
+        trib_buf_addf(also(note), "%s%s",
+                      source.refused.code == TRIB_E_NOT_FOUND ? "" : "an export is refused: ", source.refused.msg);
     }
     if (source.changed > 0) {
         trib_buf_addf(

@@ -624,7 +624,7 @@ static void settings(void **state)
     static const char *const both[] = {"pk", "sk"};
     other.keys = both;
     other.n_keys = 2;
-    drain_fails(l, &other, TRIB_E_CONFIG, "put it back, or start over with another `lake`");
+    drain_fails(l, &other, TRIB_E_CONFIG, "try: put it back, or start over with another `lake`");
     other = o;
     other.schema.numbers = TRIB_NUMBERS_STRING;
     drain_fails(l, &other, TRIB_E_CONFIG, "numbers");

@@ -78,6 +78,9 @@ static int bind_and_print(struct trib_cli *cli, struct trib_sql_scope *scope, co
     rc = trib_exec(scope->conn, "SET lock_configuration = true", err);
     if (rc == 0) {
         rc = print_rows(cli, scope->conn, sql, err);
+        if (rc == TRIB_E_DATA) {
+            trib_cli_try(cli, "another statement: TRY_CAST gives NULL where a value does not fit the type");
+        }
     }
     free(sql);
     return rc;

@@ -4,6 +4,7 @@
 .PHONY: help setup build demo test test-quick check-long bench format lint asan tsan fuzz install clean distclean
 MAKEFLAGS += --no-print-directory
 SHELL := /bin/bash
+.SHELLFLAGS := -o pipefail -c
 
 # `make install` honours the GNU variables.
 prefix ?= /usr/local
@@ -15,7 +16,8 @@ define cmake
 @if [ ! -f $(2)/build.ninja ] || [ CMakePresets.json -nt $(2)/build.ninja ]; then \
     cmake --preset $(1) >/dev/null && touch $(2)/build.ninja; fi
 endef
-ninja = @ninja -C $(1) -j2 --quiet $(2)
+# (Ninja says that there was no work to do even when it is asked to be quiet.)
+ninja = @ninja -C $(1) -j2 --quiet $(2) | { grep -v '^ninja: no work to do' || true; }
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)

@@ -10,6 +10,23 @@ static void words(struct trib_buf *to, const char *choices)
     }
 }
 
+/* What may stand behind the verb: its choices; for `help` the verbs. */
+static void arguments(struct trib_buf *to, const struct trib_verb *v)
+{
+    size_t n;
+    const struct trib_verb *const *verbs = trib_verbs_table(&n);
+    if (v->choices != NULL) {
+        words(to, v->choices);
+    }
+    for (size_t i = 0, k = 0; i < n && strcmp(v->name, "help") == 0; i++) {
+        if (!verbs[i]->hidden) {
+            trib_buf_addf(to, "%s%s", k++ > 0 ? " " : "", verbs[i]->name);
+        }
+    }
+}
+
+static bool has_arguments(const struct trib_verb *v) { return v->choices != NULL || strcmp(v->name, "help") == 0; }
+
 static bool is_file(const struct trib_flag *f)
 {
     return f->value != NULL && (strcmp(f->value, "FILE") == 0 || strcmp(f->value, "DIR") == 0);
@@ -77,7 +94,7 @@ static void bash(struct trib_buf *to)
     for (size_t i = 0; i < n_verbs; i++) {
         if (!verbs[i]->hidden) {
             trib_buf_addf(to, "    %s) COMPREPLY=($(compgen -W \"", verbs[i]->name);
-            words(to, verbs[i]->choices != NULL ? verbs[i]->choices : "");
+            arguments(to, verbs[i]);
             bash_flags(to, verbs[i]);
             trib_buf_adds(to, "\" -- \"$cur\")) ;;\n");
         }
@@ -156,9 +173,9 @@ static void zsh(struct trib_buf *to)
         if (!verbs[i]->hidden) {
             trib_buf_addf(to, "        %s) _arguments \\\n", verbs[i]->name);
             zsh_flags(to, verbs[i], "          ");
-            if (verbs[i]->choices != NULL) {
+            if (has_arguments(verbs[i])) {
                 trib_buf_adds(to, "          '1:argument:(");
-                words(to, verbs[i]->choices);
+                arguments(to, verbs[i]);
                 trib_buf_adds(to, ")' ;;\n");
             } else {
                 trib_buf_adds(to, "          '*:argument:_files' ;;\n");
@@ -212,9 +229,9 @@ static void fish(struct trib_buf *to)
             continue;
         }
         trib_buf_addf(to, "complete -c tributary -n __fish_use_subcommand -x -a %s -d \"%s\"\n", v->name, v->summary);
-        if (v->choices != NULL) {
+        if (has_arguments(v)) {
             trib_buf_addf(to, "complete -c tributary -n '__fish_seen_subcommand_from %s' -x -a '", v->name);
-            words(to, v->choices);
+            arguments(to, v);
             trib_buf_adds(to, "'\n");
         }
         for (size_t k = 0; k < n_flags; k++) {

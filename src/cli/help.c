@@ -187,6 +187,8 @@ static void roff(struct trib_buf *to, const char *s)
             trib_buf_adds(to, "\\e");
         } else if (*s == '-') {
             trib_buf_adds(to, "\\-");
+        } else if (*s == '"') { /* a macro would take it for the quote around an argument */
+            trib_buf_adds(to, "\\(dq");
         } else if (*s == '`') {
             bold = !bold;
             trib_buf_adds(to, bold ? "\\fB" : "\\fR");

@@ -49,7 +49,9 @@ static int init_run(struct trib_cli *cli, struct trib_err *err)
     trib_config_starter(&text);
     int rc = write_file(path, trib_buf_view(&text), cli->flags.force, err);
     if (rc == 0) {
-        (void)fprintf(cli->out, "wrote %s\nnext: edit it, then `tributary validate -c %s`\n", path, path);
+        bool here = strcmp(dir, ".") == 0; /* where it is found without -c */
+        (void)fprintf(cli->out, "wrote %s\nnext: edit it, then `tributary validate%s%s`\n", path, here ? "" : " -c ",
+                      here ? "" : path);
     }
     trib_buf_free(&text);
     free(path);

@@ -98,6 +98,11 @@ static void reload(struct trib_cli *cli, const struct trib_observer *observer, c
     trib_logkv(&cli->log, TRIB_LOG_INFO, "config reloaded", "file", next->file, NULL);
 }
 
+static int64_t pause_us(const struct trib_config *config)
+{
+    return config->trigger == TRIB_TRIGGER_CONTINUOUS ? 1000000 : config->every_us;
+}
+
 static int run_stages(struct trib_cli *cli, unsigned stages, struct trib_err *err)
 {
     const struct trib_config *config;
@@ -108,7 +113,10 @@ static int run_stages(struct trib_cli *cli, unsigned stages, struct trib_err *er
     trib_signals_install();
     TRIB_TRY(make(cli, config, &observer, &p, err));
     if (!cli->flags.once && config->trigger != TRIB_TRIGGER_ONCE) {
-        trib_logkv(&cli->log, TRIB_LOG_INFO, "started", "config", config->file, "lake", config->lake, NULL);
+        char every[32];
+        (void)snprintf(every, sizeof every, "%.3gs", (double)pause_us(config) / 1e6);
+        trib_logkv(&cli->log, TRIB_LOG_INFO, "started", "config", config->file, "lake", config->lake, "every", every,
+                   NULL);
     }
     int rc = 0;
     for (;;) {
@@ -116,19 +124,22 @@ static int run_stages(struct trib_cli *cli, unsigned stages, struct trib_err *er
         int64_t started = trib_now_us(&trib_clock_real);
         rc = trib_pipeline_drain(p, stages, err);
         if (once || trib_signals_stop_asked()) {
-            if (rc == 0 && r.told == 0) {
+            if (once && rc == 0 && r.told == 0) {
                 trib_logkv(&cli->log, TRIB_LOG_INFO, "nothing new", "lake", config->lake, NULL);
             }
             break;
         }
         rc = 0; /* told already; tried again at the next pass */
-        trib_os_sleep_until(started + (config->trigger == TRIB_TRIGGER_CONTINUOUS ? 1000000 : config->every_us));
+        trib_os_sleep_until(started + pause_us(config));
         if (trib_signals_stop_asked()) {
             break;
         }
         if (trib_signals_reload_asked()) {
             reload(cli, &observer, &config, &p);
         }
+    }
+    if (trib_signals_stop_asked()) {
+        trib_logkv(&cli->log, TRIB_LOG_INFO, "stopped", NULL);
     }
     trib_pipeline_free(p);
     return rc;

@@ -2,6 +2,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
+#include "columns/format.h"
 #include "delta/internal.h"
 
 static const struct trib_info *info_of(const struct trib_actions *a)
@@ -50,16 +51,20 @@ int trib_delta_version_at(const struct trib_delta *t, int64_t us, int64_t *ret, 
         return trib_err_set(err, TRIB_E_NOT_FOUND, "%s is no Delta table", name);
     }
     /* Clocks of writers may have gone backwards, so no bisection: the largest version counts. */
+    int64_t ms = 0;
     for (size_t i = l.n_commits; i-- > 0;) {
-        int64_t ms = 0;
         TRIB_TRY(read_time(t, &l.commits[i], &ms, err));
         if (ms <= us / 1000) {
             *ret = l.commits[i].version;
             return 0;
         }
     }
-    return trib_err_set(err, TRIB_E_NOT_FOUND, "%s: its log begins after that time, with version %" PRId64, name,
-                        l.commits[0].version);
+    TRIB_CLEANUP(trib_buf_free) struct trib_buf first;
+    trib_buf_init(&first, 64);
+    trib_format_timestamp(&first, ms * 1000, -1);
+    return trib_err_set(err, TRIB_E_NOT_FOUND,
+                        "%s was not there at that time: its log begins with version %" PRId64 ", of %sZ", name,
+                        l.commits[0].version, first.p);
 }
 
 static void adds_free(struct trib_add *adds, size_t n)

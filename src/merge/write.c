@@ -259,6 +259,20 @@ static int check_pipeline(const struct merge_run *r, const struct trib_snapshot 
         what, was, is, was);
 }
 
+/* Of two settings texts, the settings from the first to the last that differ. `where`, the last one, may hold semicolons. */
+static void leave_what_is_equal(struct trib_view *a, struct trib_view *b)
+{
+    size_t begin = 0, end = 0, shorter = a->n < b->n ? a->n : b->n;
+    for (size_t i = 0; i < shorter && a->p[i] == b->p[i]; i++) {
+        begin = a->p[i] == ';' ? i + 1 : begin;
+    }
+    for (size_t i = 1; i <= shorter - begin && a->p[a->n - i] == b->p[b->n - i]; i++) {
+        end = a->p[a->n - i] == ';' ? i : end;
+    }
+    *a = (struct trib_view){a->p + begin, a->n - begin - end};
+    *b = (struct trib_view){b->p + begin, b->n - begin - end};
+}
+
 int trib_merge_check_settings(const struct merge_run *r, struct trib_err *err)
 {
     TRIB_TRY(check_pipeline(r, &r->b, "Bronze", err));
@@ -267,10 +281,12 @@ int trib_merge_check_settings(const struct merge_run *r, struct trib_err *err)
     char *now = settings_text(r->m);
     int rc = 0;
     if (r->s.version >= 0 && was != NULL && strcmp(was, now) != 0) {
+        struct trib_view was_part = trib_view_of(was), now_part = trib_view_of(now);
+        leave_what_is_equal(&was_part, &now_part);
         rc = trib_err_set(
             err, TRIB_E_CONFIG,
-            "silver %s/%s was written with other settings (%s, now %s); try: undo the change, or give the block another `table`",
-            r->m->o.domain, r->m->o.silver, was, now);
+            "silver %s/%s was written with other settings (%.*s, now %.*s); try: undo the change, or give the block another `table`",
+            r->m->o.domain, r->m->o.silver, (int)was_part.n, was_part.p, (int)now_part.n, now_part.p);
     }
     free(now);
     return rc;

@@ -337,6 +337,18 @@ static bool active(const struct trib_key *k)
     return false;
 }
 
+/* An example that is not the default would be taken for it. */
+static void starter_comment(const struct trib_key *k, const char *lead, struct trib_buf *to)
+{
+    bool scalar = k->form != TRIB_KEY_MAP && k->form != TRIB_KEY_BLOCKS;
+    if (scalar && k->initial != NULL && k->example != NULL && strcmp(k->initial, k->example) != 0) {
+        TRIB_CLEANUP(trib_cleanup_free) char *text = trib_asprintf("%s Without it: %s.", k->text, k->initial);
+        comment(text, lead, to);
+    } else {
+        comment(k->text, lead, to);
+    }
+}
+
 static void starter_block(const char *path, size_t indent, bool off, bool item, struct trib_buf *to)
 {
     struct children c = {.n = 0};
@@ -348,7 +360,7 @@ static void starter_block(const char *path, size_t indent, bool off, bool item, 
         }
         bool commented = off || !active(k);
         char *lead = trib_asprintf("%*s", (int)indent, "");
-        comment(k->text, lead, to);
+        starter_comment(k, lead, to);
         const char *dash = item ? "- " : "";
         item = false; /* the first key of an entry carries its dash */
         size_t dash_indent = dash[0] != '\0' ? indent - 2 : indent;

@@ -22,9 +22,13 @@ void trib_convert_free(struct trib_convert *v);
 /* true when v converts exactly from and to these; NULL does not. What is kept across steps is asked before each use. */
 bool trib_convert_is(const struct trib_convert *v, const struct trib_type *from, const struct trib_type *to);
 
-/* STRUCT(the fields of `to`…, "_rescued_data" VARCHAR) from a struct expression and its rescued text. keep_rescued: rescued text is
- * known to stay as it is (the target only gained columns). */
-void trib_convert_sql(const struct trib_convert *v, const char *item, const char *rescued, bool keep_rescued,
+enum trib_convert_what {
+    TRIB_CONVERT_WHOLE,   /* the whole item */
+    TRIB_CONVERT_REWRITE, /* the same; rescued text is known to stay as it is (the target only gained columns) */
+    TRIB_CONVERT_SOME     /* the fields of `to` alone: its "_rescued_data" is not to be used */
+};
+/* STRUCT(the fields of `to`…, "_rescued_data" VARCHAR) from a struct expression and its rescued text. */
+void trib_convert_sql(const struct trib_convert *v, const char *item, const char *rescued, enum trib_convert_what what,
                       struct trib_buf *sql);
 /* The exact item as DynamoDB JSON text; NULL where both are NULL. */
 void trib_convert_text_sql(const struct trib_convert *v, const char *item, const char *rescued, struct trib_buf *sql);

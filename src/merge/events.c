@@ -106,7 +106,7 @@ static void key_sql(const struct merge_run *r, size_t k, struct trib_buf *sql)
     }
     if (!same) {
         trib_buf_adds(sql, "(");
-        trib_convert_sql(r->m->in, "record", "_rescued_data", false, sql);
+        trib_convert_sql(r->m->in, "record", "_rescued_data", TRIB_CONVERT_WHOLE, sql);
         trib_buf_adds(sql, ").");
         trib_sql_ident(sql, to->name);
         trib_buf_adds(sql, ")");

@@ -41,16 +41,17 @@ static int quarantine_chunk(struct trib_spool *spool, const struct trib_chunk *c
             text[k] = k == 5 ? NULL : cell(&c->cols[k], i);
         }
         char *reason = trib_asprintf("%s: event %s %s", what, text[3] != NULL ? text[3] : "?", why);
-        struct trib_quarantine_row q = {.file = text[0],
-                                        .offset = -1,
-                                        .reason = reason,
-                                        .op = text[1],
-                                        .origin = text[2],
-                                        .event_id = text[3],
-                                        .sequence = text[4],
-                                        .event_ts_us = ((const int64_t *)c->cols[5].data)[i],
-                                        .item_json = trib_view_of(text[6]),
-                                        .old_json = trib_view_of(text[7])};
+        struct trib_quarantine_row q = {
+            .file = text[0],
+            .offset = -1,
+            .reason = reason,
+            .op = text[1],
+            .origin = text[2],
+            .event_id = text[3],
+            .sequence = text[4],
+            .event_ts_us = trib_vec_is_null(&c->cols[5], i) ? -1 : ((const int64_t *)c->cols[5].data)[i],
+            .item_json = trib_view_of(text[6]),
+            .old_json = trib_view_of(text[7])};
         int rc = trib_spool_add(spool, &q, err);
         free(reason);
         for (size_t k = 0; k < 8; k++) {

@@ -334,10 +334,10 @@ void trib_where_sql(const struct trib_where *w, const char *item, const char *re
     struct trib_buf exact, text;
     trib_buf_init(&exact, TRIB_SQL_MAX);
     trib_buf_init(&text, TRIB_SQL_MAX);
-    trib_convert_sql(w->exact, item, rescued, false, &exact);
+    trib_convert_sql(w->exact, item, rescued, TRIB_CONVERT_SOME, &exact);
     trib_buf_adds(sql, "coalesce(");
     if (w->numbers) {
-        trib_convert_sql(w->text, item, rescued, false, &text);
+        trib_convert_sql(w->text, item, rescued, TRIB_CONVERT_SOME, &text);
         trib_buf_adds(sql, "CASE WHEN true");
         for (size_t i = 0; i < w->exact_type.n_fields; i++) {
             if (is_exact(&w->exact_type.fields[i])) {

@@ -53,7 +53,8 @@ static int old_select(struct merge_run *r, const struct trib_add *adds, size_t n
                       struct trib_err *err)
 {
     trib_buf_adds(sql, "SELECT *, ");
-    trib_convert_sql(r->m->rewrite, "item", "_rescued_data", !r->widened, sql);
+    trib_convert_sql(r->m->rewrite, "item", "_rescued_data", r->widened ? TRIB_CONVERT_WHOLE : TRIB_CONVERT_REWRITE,
+                     sql);
     trib_buf_adds(sql, " AS img FROM (SELECT *, ");
     pack_old(r, sql);
     trib_buf_adds(sql, " FROM (");
@@ -85,7 +86,7 @@ static int plain_rows(struct merge_run *r, struct trib_buf *sql, struct trib_err
     trib_buf_adds(sql, " FROM (SELECT _event_ts, ");
     trib_merge_sequence_of_new(r, sql);
     trib_buf_adds(sql, " AS seq, ");
-    trib_convert_sql(m->in, "b.record", "b._rescued_data", false, sql);
+    trib_convert_sql(m->in, "b.record", "b._rescued_data", TRIB_CONVERT_WHOLE, sql);
     trib_buf_adds(sql, " AS img FROM (");
     int rc = trib_merge_bronze_files(r, index, n_files, sql, err);
     trib_buf_addf(sql, ") b WHERE %s(b.f, b.p)) UNION ALL BY NAME ", trib_marks_name(m->won));
@@ -98,10 +99,10 @@ static int from_bronze(struct merge_run *r, struct trib_buf *sql, struct trib_er
 {
     old_columns(r, true, sql);
     trib_buf_adds(sql, " FROM (SELECT o.*, CASE WHEN fresh THEN ");
-    trib_convert_sql(r->m->in, "b.record", "b._rescued_data", false, sql);
+    trib_convert_sql(r->m->in, "b.record", "b._rescued_data", TRIB_CONVERT_WHOLE, sql);
     if (r->b_old) {
         trib_buf_adds(sql, " ELSE ");
-        trib_convert_sql(r->m->in, "b.old_record", "b._rescued_old_data", false, sql);
+        trib_convert_sql(r->m->in, "b.old_record", "b._rescued_old_data", TRIB_CONVERT_WHOLE, sql);
     }
     trib_buf_adds(sql, " END AS img FROM (");
     TRIB_TRY(trib_merge_bronze_for(r, "winners", sql, err));

@@ -50,7 +50,6 @@ int trib_ingest_new(const struct trib_env *env, const struct trib_ingest_opts *o
     in->o.schema.key_types[1] = o->key_types[1];
     in->o.schema.reserved = NULL;
     in->o.schema.n_reserved = 0;
-    in->o.schema.max_columns = 0;
     in->conn = conn;
     in->delta = trib_env_delta(env, conn, trib_path_bronze(o->table));
     in->snapshot.version = -1;

@@ -325,7 +325,8 @@ static const struct trib_key keys[] = {
      .initial = "2000",
      .min = 1,
      .max = 100000,
-     .text = "Leaf columns of attributes in Silver; attributes beyond it are rescued, and `status` says so."},
+     .text =
+         "Leaf columns of attributes in Silver; attributes beyond it are rescued, and `status` says so. Bronze has room for 8,000 more."},
 
     {.path = "tables.silver",
      .form = TRIB_KEY_MAP,

@@ -20,6 +20,10 @@ static bool wanted(const char *name, const char *const *tables, size_t n)
     return n == 0;
 }
 
+/* schema.max_columns is Silver's. Bronze has more, so that `status` can name what Silver leaves out, but not any number: whoever
+ * writes attributes of ever new names must not bring ingest to a stand. */
+enum { BRONZE_MORE_COLUMNS = 8000 };
+
 static struct trib_schema_opts schema_opts(const struct trib_pipeline_table *t)
 {
     const struct trib_cfg_table *c = t->cfg;
@@ -71,6 +75,7 @@ static void plan_table(struct trib_pipeline *p, struct trib_pipeline_table *t, c
                                         .batch_files = p->config->batch_files,
                                         .batch_bytes = p->config->batch_bytes};
     t->opts.schema = schema_opts(t);
+    t->opts.schema.max_columns = c->max_columns + BRONZE_MORE_COLUMNS;
     t->targets = trib_calloc(c->n_silver * 2, sizeof *t->targets);
     for (size_t i = 0; i < c->n_silver; i++) {
         add_target(p, t, &c->silver[i], false);

@@ -49,7 +49,7 @@ struct trib_schema_opts {
     size_t n_keys;
     const char *key_types
         [2]; /* declared type of keys[i], "S", "N" or "B"; NULL: learnt. Decides the key column against any majority */
-    size_t max_columns; /* leaf columns; 0 = no limit (Bronze) */
+    size_t max_columns; /* leaf columns; attributes beyond are rescued; 0: no limit */
 };
 /* Parses a hint's type; CONFIG with the position when it is not a type. */
 TRIB_CHECKED int trib_hint_parse(const char *text, struct trib_type *ret, struct trib_err *err);

@@ -105,6 +105,24 @@ static void kinesis(void **state)
         "u2 REMOVE 0001-00000001-0000000000000000000000001719039879869592 hello kinesis 1719039879869592");
 }
 
+/* Attributes beyond the limit are rescued, the keys never; the item stays whole, later batches too. */
+static void more_attributes_than_columns(void **state)
+{
+    struct lake *l = *state;
+    struct trib_ingest_opts o = options(l);
+    o.schema.max_columns = 3;
+    put_text(l, "1.json",
+             "{\"Item\":{\"a\":{\"S\":\"1\"},\"b\":{\"S\":\"2\"},\"c\":{\"S\":\"3\"},\"pk\":{\"S\":\"k1\"}}}\n");
+    assert_int_equal(drained(l, &o).rows_out, 1);
+    put_text(l, "2.json",
+             "{\"Item\":{\"a\":{\"S\":\"4\"},\"c\":{\"N\":\"5\"},\"d\":{\"S\":\"6\"},\"pk\":{\"S\":\"k2\"}}}\n");
+    assert_int_equal(drained(l, &o).rows_out, 1);
+    answers(
+        l, BRONZE,
+        "SELECT string_agg(concat_ws(' ', record.pk, record.a, record.b, _rescued_data), '|' ORDER BY record.pk) FROM t",
+        "k1 1 2 {\"c\":{\"S\":\"3\"}}|k2 4 {\"c\":{\"N\":\"5\"},\"d\":{\"S\":\"6\"}}");
+}
+
 #define BY_ARN(table, seq, k)                                                                                         \
     "{\"eventID\":\"" k "\",\"eventName\":\"INSERT\",\"eventSourceARN\":\"" table                                     \
     "\",\"dynamodb\":{\"ApproximateCreationDateTime\":1464806460," KEY(k) "," NEW(k, "") ",\"SequenceNumber\":\"" seq \
@@ -961,6 +979,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(streams, setup, teardown),
         cmocka_unit_test_setup_teardown(kinesis, setup, teardown),
+        cmocka_unit_test_setup_teardown(more_attributes_than_columns, setup, teardown),
         cmocka_unit_test_setup_teardown(another_table, setup, teardown),
         cmocka_unit_test_setup_teardown(another_table_kinesis, setup, teardown),
         cmocka_unit_test_setup_teardown(exports, setup, teardown),

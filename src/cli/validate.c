@@ -59,7 +59,7 @@ const struct trib_verb trib_verb_validate = {
     .summary = "check the config, offline",
     .text =
         "Reads the configuration as every other verb does and reports all of its problems, each with file, line and column; exit 78 when there is one. "
-        "The SQL of conditions and marts is parsed too, and the tables that marts name must be there. "
+        "When there is none, the SQL of conditions and marts is parsed too, and the tables that marts name must be there. "
         "With -v it prints the configuration in effect: `defaults` merged into each table, every default filled in, values from ${env:} and ${file:} as ***.",
     .examples =
         "tributary validate # check ./tributary.yaml\ntributary validate -v -c shop.yaml # show what is in effect",

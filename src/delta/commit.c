@@ -230,15 +230,15 @@ static int check_schema(const struct trib_type *t, const char *where, struct tri
         if (t->id == TRIB_T_STRUCT && (*name == '\0' || name[strcspn(name, " ,;{}()\n\t=")] != '\0')) {
             return trib_err_set(
                 err, TRIB_E_DATA,
-                "column \"%s\": a Delta column's name may not be empty or contain any of ` ,;{}()=`, tabs and line feeds: rename it "
-                "(in SQL: AS another_name)",
+                "column \"%s\": a Delta column's name may not be empty or contain any of ` ,;{}()=`, tabs and line feeds; try: "
+                "rename it (in SQL: AS another_name)",
                 path);
         }
         for (size_t k = 0; t->id == TRIB_T_STRUCT && k < i; k++) {
             if (trib_fold_same(t->fields[k].name, name)) {
                 return trib_err_set(
                     err, TRIB_E_DATA,
-                    "columns \"%s\" and \"%s\" differ in case only, which readers take for one: rename one",
+                    "columns \"%s\" and \"%s\" differ in case only, which readers take for one; try: rename one",
                     t->fields[k].name, path);
             }
         }

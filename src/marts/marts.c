@@ -10,6 +10,7 @@
  */
 #include "marts/marts.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 struct trib_mart {
@@ -136,6 +137,11 @@ static int bind(struct trib_mart *m, struct bound *ret, struct trib_err *err)
         rc = TRIB_E_CONFIG;
         if (err != NULL) {
             err->code = TRIB_E_CONFIG;
+            if (strstr(err->msg, "; try: ") == NULL) {
+                size_t n = strlen(err->msg);
+                (void)snprintf(err->msg + n, sizeof err->msg - n,
+                               "; try: correct the SQL; `tributary query` runs it too");
+            }
         }
     }
     if (rc != 0) {

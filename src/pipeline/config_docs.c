@@ -119,7 +119,7 @@ void trib_config_reference(struct trib_buf *to)
         "`tributary schema --json` gives a JSON Schema for editors. It is looked for at `-c FILE`, `$TRIBUTARY_CONFIG`,\n"
         "`./tributary.yaml`, `$XDG_CONFIG_HOME/tributary/tributary.yaml`, `/etc/tributary/tributary.yaml`.\n\n"
         "- An unknown key, a key that stands twice or a wrong value is an error with file, line and column, exit status 78. All problems\n"
-        "  of a file are reported at once. A key that this version does not know how to obey is refused, never ignored; its default\n"
+        "  of a file are reported at once, those of its SQL as soon as there are no others. A key that this version does not know how to obey is refused, never ignored; its default\n"
         "  may be spelled out.\n"
         "- Relative paths begin at the folder of the configuration file, not at the current one.\n"
         "- `${env:NAME}` and `${file:/path}` are replaced in values, after the YAML is parsed, never in keys; a variable that is not set is\n"

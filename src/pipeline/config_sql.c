@@ -97,7 +97,12 @@ static int check_where(struct sql_check *s, const struct trib_cfg_silver *silver
     if (why != NULL) {
         trib_buf_addf(s->report, "%s:%zu:%zu: `silver.where` is no SQL condition: ", s->config->file,
                       silver->where_line, silver->where_column);
-        add_message(s->report, why);
+        static const char ours[] = "\n)\""; /* the end of the text at fault is that of the brackets around it */
+        const char *end = strstr(why, ours);
+        TRIB_CLEANUP(trib_cleanup_free)
+        char *message =
+            end == NULL ? trib_strdup(why) : trib_asprintf("%.*s\"%s", (int)(end - why), why, end + sizeof ours - 1);
+        add_message(s->report, message);
     }
     json_decref(parsed);
     free(sql);

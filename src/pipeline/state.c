@@ -204,6 +204,9 @@ static int silver_line(const struct survey *s, const struct trib_pipeline_table 
     if (rc == 0) {
         rc = rescued_state(s, g, bronze, &silver, &note, err);
     }
+    if (line.pending == 0 && line.rows == 0 && g->opts.where != NULL && live_rows(bronze) > 0) {
+        trib_buf_addf(also(&note), "no item satisfies `where`: %s", g->opts.where);
+    }
     if (rc == 0) {
         emit(s, &line, &note);
     } else {
@@ -262,7 +265,9 @@ static int mart_line(const struct survey *s, struct trib_pipeline_mart *m, struc
     }
     if (rc != 0) { /* of this mart alone */
         line.kind = gold.version < 0 ? TRIB_STATE_NEW : TRIB_STATE_UNKNOWN;
-        trib_buf_addf(also(&note), "%s%s", rc == TRIB_E_NOT_FOUND ? "waits for an input: " : "", why.msg);
+        /* The engine's messages have a drawing of the place below. */
+        trib_buf_addf(also(&note), "%s%.*s", rc == TRIB_E_NOT_FOUND ? "waits for an input: " : "",
+                      (int)strcspn(why.msg, "\n"), why.msg);
     } else {
         line.pending = (int64_t)newer;
         line.lag_us = newer == 0 ? 0 : -1;

@@ -177,18 +177,6 @@ int trib_cli_config(struct trib_cli *cli, const struct trib_config **ret, struct
     return 0;
 }
 
-int trib_cli_config_if_any(struct trib_cli *cli, const struct trib_config **ret, struct trib_err *err)
-{
-    char *path = NULL;
-    struct trib_err none = {0};
-    if (cli->own->config == NULL && cli->flags.config == NULL && trib_config_find(NULL, &path, &none) != 0) {
-        *ret = NULL;
-        return 0;
-    }
-    free(path);
-    return trib_cli_config(cli, ret, err);
-}
-
 void trib_cli_config_swap(struct trib_cli *cli, struct trib_config *next)
 {
     (void)pthread_mutex_lock(&cli->own->lock);

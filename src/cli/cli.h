@@ -82,8 +82,6 @@ int trib_cli_main(int argc, char **argv);
  * --table names against it (USAGE with the nearest name).
  */
 TRIB_CHECKED int trib_cli_config(struct trib_cli *cli, const struct trib_config **ret, struct trib_err *err);
-/* The same for a verb that can do without: *ret is NULL when none was named and none was found. */
-TRIB_CHECKED int trib_cli_config_if_any(struct trib_cli *cli, const struct trib_config **ret, struct trib_err *err);
 /* Another config takes the place of the loaded one, which is freed [take]: logs redact the new one's secrets. */
 void trib_cli_config_swap(struct trib_cli *cli, struct trib_config *next);
 /* A report of problems, one a line: printed when there are several, else *err has the one. Returns CONFIG. */

@@ -85,16 +85,6 @@ void trib_add_free(struct trib_add *a)
     *a = (struct trib_add){0};
 }
 
-void trib_add_copy(struct trib_add *to, const struct trib_add *from)
-{
-    *to = *from;
-    to->path = trib_strdup(from->path);
-    to->partition = trib_kvs_copy(from->partition, from->n_partition);
-    to->stats = dup_or_null(from->stats);
-    to->dv = trib_dv_copy(from->dv);
-    to->tags = trib_kvs_copy(from->tags, from->n_tags);
-}
-
 void trib_metadata_free(struct trib_metadata *m)
 {
     free(m->id);

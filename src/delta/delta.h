@@ -42,7 +42,6 @@ struct trib_add {
     struct trib_kv *tags;
 };
 void trib_add_free(struct trib_add *a);
-void trib_add_copy(struct trib_add *to, const struct trib_add *from);
 
 /* A tombstone: a file that is no longer live, kept for checkpoints and vacuum. */
 struct trib_remove {

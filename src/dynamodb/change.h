@@ -109,8 +109,7 @@ TRIB_CHECKED bool trib_reader_again(struct trib_reader *r);
 struct trib_view trib_reader_raw(const struct trib_reader *r);
 /* opts.hold: what was handed out so far is done with, its buffers are used again (all but the last record's). */
 void trib_reader_release(struct trib_reader *r);
-enum trib_record_kind trib_reader_kind(const struct trib_reader *r); /* AUTO until the first record */
-int64_t trib_reader_offset(const struct trib_reader *r);             /* decoded bytes consumed */
+int64_t trib_reader_offset(const struct trib_reader *r); /* decoded bytes consumed */
 
 /*
  * `_sequence` = EEEE-GGGGGGGG-N…N: hex epoch, hex generation, 40 digits (merge.md). 54 bytes plus NUL.

@@ -81,7 +81,6 @@ void trib_reader_release(struct trib_reader *r)
     r->held = NULL;
 }
 
-enum trib_record_kind trib_reader_kind(const struct trib_reader *r) { return r->kind; }
 int64_t trib_reader_offset(const struct trib_reader *r)
 {
     return r->cut_at >= 0 ? r->cut_at : r->base + (int64_t)r->at;

@@ -43,7 +43,6 @@ enum trib_sim_status {
     TRIB_SIM_RETURNED,
     TRIB_SIM_CANCELLED,
 };
-const char *trib_sim_status_text(enum trib_sim_status s);
 
 /* How an order or a customer differs from the way it was made. */
 struct trib_sim_state {

@@ -71,8 +71,6 @@ static const char *const tiers[] = {"bronze", "silver", "gold"};
 static const char *const status_texts[] = {"",        "cart",      "placed",   "paid",     "packed",
                                            "shipped", "delivered", "returned", "cancelled"};
 
-const char *trib_sim_status_text(enum trib_sim_status s) { return status_texts[s]; }
-
 /* One generator an item; kind keeps orders and customers apart. */
 static struct trib_seeded item_rng(const struct trib_sim_shop *s, uint64_t kind, int64_t number)
 {

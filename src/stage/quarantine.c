@@ -463,20 +463,3 @@ int trib_quarantine_commit_spools(const struct trib_env *env, const struct trib_
     trib_conn_close(conn);
     return rc;
 }
-
-int trib_quarantine_commit(const struct trib_env *env, const char *pipeline, const char *table,
-                           const struct trib_quarantine_row *rows, size_t n, int64_t now_us, int64_t *ret_committed,
-                           struct trib_err *err)
-{
-    struct trib_spool *spool = trib_spool_new(env->scratch);
-    int rc = 0;
-    for (size_t i = 0; i < n && rc == 0; i++) {
-        rc = trib_spool_add(spool, &rows[i], err);
-    }
-    if (rc == 0) {
-        const struct trib_quarantine_opts o = {.pipeline = pipeline, .table = table};
-        rc = trib_quarantine_commit_spools(env, &o, &spool, 1, now_us, ret_committed, err);
-    }
-    trib_spool_free(spool);
-    return rc;
-}

@@ -99,10 +99,6 @@ struct trib_quarantine_opts {
 TRIB_CHECKED int trib_quarantine_commit_spools(const struct trib_env *env, const struct trib_quarantine_opts *o,
                                                struct trib_spool *const *spools, size_t n, int64_t now_us,
                                                int64_t *ret_committed, struct trib_err *err);
-/* The same for rows at hand. */
-TRIB_CHECKED int trib_quarantine_commit(const struct trib_env *env, const char *pipeline, const char *table,
-                                        const struct trib_quarantine_row *rows, size_t n, int64_t now_us,
-                                        int64_t *ret_committed, struct trib_err *err);
 
 /*
  * Taken files (merge.md, Positions): the names in Bronze's _ingest_file and in the `_files` table. A cache over both, kept

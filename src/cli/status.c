@@ -97,11 +97,7 @@ static int status_run(struct trib_cli *cli, struct trib_err *err)
     s.writer = trib_output_open(cli->out, cli->flags.output, &s.row, 0); /* a note is there to be copied: whole */
     trib_output_null(s.writer, "");
     int rc = trib_pipeline_state(p, trib_now_us(&trib_clock_real), line, &s, err);
-    if (rc == 0) {
-        trib_output_close(s.writer);
-    } else {
-        trib_output_abandon(s.writer);
-    }
+    trib_output_close(s.writer); /* with what could be read, whatever could not */
     trib_chunk_free_heap(&s.chunk);
     trib_type_free(&s.row);
     trib_pipeline_free(p);
@@ -114,7 +110,7 @@ const struct trib_verb trib_verb_status = {
     .text =
         "A line for every table, Silver target and mart: rows, newest version, the Bronze version that a target holds (merged), the last commit, what is still "
         "to take (pending: files for Bronze, Bronze versions for Silver, inputs for Gold) and how old the oldest of it is, in seconds (lag_s). "
-        "state is new, behind, caught up, look (rows in quarantine), or unknown, where the source cannot be listed from here. The note says what to do: "
+        "state is new, behind, caught up, look (rows in quarantine), or unknown, where the source cannot be listed from here, or the table not be read (the others are there nevertheless, and the exit status tells). The note says what to do: "
         "attributes beyond max_columns, numbers that stay rescued and the hint for them, files that changed after they were taken. Nothing needs to run for it.",
     .examples = "tributary status # all tables\ntributary status --output jsonl --table Orders # for a script",
     .run = status_run,

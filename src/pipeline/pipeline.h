@@ -31,7 +31,8 @@ TRIB_CHECKED int trib_pipeline_drain(struct trib_pipeline *p, unsigned stages, s
 
 /*
  * What stands in the lake, and what is still to be done: a line per table and layer, from the lake alone (and from the source, where it
- * can be listed from here). Nothing is written, and no stage need run.
+ * can be listed from here). Nothing is written, and no stage need run. A table that cannot be read has a line too (UNKNOWN) and hides no
+ * other; the first such failure is what is returned, behind all lines.
  */
 enum trib_state_kind {
     TRIB_STATE_NEW,       /* there is no table yet */

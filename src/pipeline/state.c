@@ -14,6 +14,7 @@ struct survey {
     int64_t now_us;
     trib_state_fn fn;
     void *ctx;
+    struct trib_err failed; /* the first table that could not be read */
 };
 
 /* Live rows; -1 where a writer left no statistics. */
@@ -50,6 +51,21 @@ static void emit(const struct survey *s, struct trib_state *line, struct trib_bu
     line->note = note->n > 0 && !note->overflow ? note->p : NULL;
     s->fn(s->ctx, line);
     trib_buf_free(note);
+}
+
+/* A table that cannot be read is a line too, and the others have theirs. The first failure is kept for the end. */
+static void unreadable(struct survey *s, const char *table, const char *layer, const char *target,
+                       const struct trib_err *err)
+{
+    struct trib_state line = state_of(table, layer, target, &(struct trib_snapshot){.version = -1});
+    struct trib_buf note;
+    trib_buf_init(&note, NOTE_MAX);
+    line.kind = TRIB_STATE_UNKNOWN;
+    trib_buf_addf(&note, "cannot be read: %s", err->msg);
+    emit(s, &line, &note);
+    if (s->failed.code == TRIB_OK) {
+        s->failed = *err;
+    }
 }
 
 /* For the next remark. */
@@ -218,24 +234,28 @@ static int silver_line(const struct survey *s, const struct trib_pipeline_table 
 
 /* ---- a table, a mart ---- */
 
-static int table_lines(const struct survey *s, struct trib_pipeline_table *t, struct trib_err *err)
+static void table_lines(struct survey *s, struct trib_pipeline_table *t)
 {
     const char *table = t->cfg->name;
     struct trib_snapshot bronze = {.version = -1}, quarantine = {.version = -1};
     struct trib_buf note;
     trib_buf_init(&note, NOTE_MAX);
-    TRIB_TRY(load(s, trib_path_bronze(table), &bronze, err));
+    struct trib_err err = {0};
+    if (load(s, trib_path_bronze(table), &bronze, &err) != 0) {
+        unreadable(s, table, "bronze", NULL, &err);
+        return;
+    }
     struct trib_state line = state_of(table, "bronze", NULL, &bronze);
     source_state(s, t, &bronze, &line, &note);
     emit(s, &line, &note);
-    int rc = 0;
-    for (size_t k = 0; k < t->n_targets && rc == 0; k++) {
-        rc = silver_line(s, t, &t->targets[k], &bronze, err);
+    for (size_t k = 0; k < t->n_targets; k++) {
+        if (silver_line(s, t, &t->targets[k], &bronze, &err) != 0) {
+            unreadable(s, table, "silver", t->targets[k].label, &err);
+        }
     }
-    if (rc == 0) {
-        rc = load(s, trib_path_quarantine(table), &quarantine, err);
-    }
-    if (rc == 0 && quarantine.version >= 0) {
+    if (load(s, trib_path_quarantine(table), &quarantine, &err) != 0) {
+        unreadable(s, table, "quarantine", NULL, &err);
+    } else if (quarantine.version >= 0) {
         line = state_of(table, "quarantine", NULL, &quarantine);
         if (line.rows != 0) {
             line.kind = TRIB_STATE_LOOK;
@@ -246,18 +266,20 @@ static int table_lines(const struct survey *s, struct trib_pipeline_table *t, st
     }
     trib_snapshot_free(&bronze);
     trib_snapshot_free(&quarantine);
-    return rc;
 }
 
-static int mart_line(const struct survey *s, struct trib_pipeline_mart *m, struct trib_err *err)
+static void mart_line(struct survey *s, struct trib_pipeline_mart *m)
 {
     struct trib_snapshot gold = {.version = -1};
     struct trib_buf note;
     trib_buf_init(&note, NOTE_MAX);
-    TRIB_TRY(load(s, trib_path_gold(m->opts.subject, m->opts.name), &gold, err));
-    TRIB_CLEANUP(trib_cleanup_free) char *target = trib_asprintf("%s/%s", m->opts.subject, m->opts.name);
-    struct trib_state line = state_of(NULL, "gold", target, &gold);
     struct trib_err why = {0};
+    TRIB_CLEANUP(trib_cleanup_free) char *target = trib_asprintf("%s/%s", m->opts.subject, m->opts.name);
+    if (load(s, trib_path_gold(m->opts.subject, m->opts.name), &gold, &why) != 0) {
+        unreadable(s, NULL, "gold", target, &why);
+        return;
+    }
+    struct trib_state line = state_of(NULL, "gold", target, &gold);
     size_t newer = 0;
     int rc = m->mart != NULL ? 0 : trib_mart_new(s->p->env, &m->opts, &m->mart, &why);
     if (rc == 0) {
@@ -278,20 +300,21 @@ static int mart_line(const struct survey *s, struct trib_pipeline_mart *m, struc
     }
     emit(s, &line, &note);
     trib_snapshot_free(&gold);
-    return 0;
 }
 
 int trib_pipeline_state(struct trib_pipeline *p, int64_t now_us, trib_state_fn fn, void *ctx, struct trib_err *err)
 {
     struct survey s = {.p = p, .now_us = now_us, .fn = fn, .ctx = ctx};
     TRIB_TRY(trib_conn_open(p->env->engine, &s.conn, err));
-    int rc = 0;
-    for (size_t i = 0; i < p->n_tables && rc == 0; i++) {
-        rc = table_lines(&s, &p->tables[i], err);
+    for (size_t i = 0; i < p->n_tables; i++) {
+        table_lines(&s, &p->tables[i]);
     }
-    for (size_t i = 0; i < p->n_marts && rc == 0; i++) {
-        rc = mart_line(&s, &p->marts[i], err);
+    for (size_t i = 0; i < p->n_marts; i++) {
+        mart_line(&s, &p->marts[i]);
     }
     trib_conn_close(s.conn);
-    return rc;
+    if (s.failed.code != TRIB_OK) {
+        *err = s.failed;
+    }
+    return (int)s.failed.code;
 }

@@ -31,7 +31,7 @@ struct trib_aws_opts {
 struct trib_aws_credentials {
     char *key_id, *secret, *token; /* token NULL: long-lived */
     int64_t expires_us;            /* INT64_MAX: never */
-    const char *provider;          /* "environment", "profile shop", "sso", "web identity", "ecs", "imds": for messages */
+    const char *provider; /* "environment", "profile shop", "sso", "web identity", "ecs", "imds": for messages */
 };
 void trib_aws_credentials_free(struct trib_aws_credentials *c); /* wiped */
 
@@ -53,10 +53,11 @@ char *trib_aws_endpoint(const struct trib_aws *a, const char *service);
 struct trib_aws_call {
     const char *service; /* endpoint prefix */
     const char *method;  /* NULL: POST */
-    const char *path;    /* decoded, e.g. "/bucket/a b"; NULL: "/". Encoded here (S3: once, others: twice for the signature) */
+    const char
+        *path; /* decoded, e.g. "/bucket/a b"; NULL: "/". Encoded here (S3: once, others: twice for the signature) */
     const struct trib_http_header *query; /* decoded names and values; encoded and sorted here */
     size_t n_query;
-    const char *target;  /* JSON services: X-Amz-Target, "DynamoDB_20120810.Scan"; NULL: none */
+    const char *target;      /* JSON services: X-Amz-Target, "DynamoDB_20120810.Scan"; NULL: none */
     const char *host_bucket; /* S3: put before the host (virtual-hosted style), or NULL */
     const struct trib_http_header *headers;
     size_t n_headers;
@@ -67,10 +68,11 @@ struct trib_aws_call {
     const char *to_path;
     size_t max_body_bytes;
     struct trib_retry retry; /* zero: default; attempts 1: no repeat, the caller has its own schedule */
-    bool (*is_final)(const struct trib_http_response *r); /* a status that is an answer, not a failure (412, 404); NULL: 2xx only */
+    bool (*is_final)(
+        const struct trib_http_response *r); /* a status that is an answer, not a failure (412, 404); NULL: 2xx only */
     /* results */
     struct trib_http_response response; /* of the last try; trib_http_response_free */
-    struct trib_err err;                /* code TRIB_OK when it succeeded: the service's code and request id, what to do next */
+    struct trib_err err; /* code TRIB_OK when it succeeded: the service's code and request id, what to do next */
     unsigned tries;
 };
 /* Side by side; returns when each has succeeded or failed for good. The first failure in order is returned too. Between

@@ -63,8 +63,8 @@ void trib_uri_encode(struct trib_view text, bool keep_slash, struct trib_buf *to
 {
     for (size_t i = 0; i < text.n; i++) {
         unsigned char c = (unsigned char)text.p[i];
-        bool plain = (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '.' ||
-                     c == '_' || c == '~' || (keep_slash && c == '/');
+        bool plain = (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' ||
+                     c == '.' || c == '_' || c == '~' || (keep_slash && c == '/');
         if (plain) {
             trib_buf_addc(to, (char)c);
         } else {
@@ -83,16 +83,20 @@ void trib_amz_date(int64_t us, char to[17])
 
 struct header {
     char *name, *value; /* lower case; trimmed, spaces in a row are one */
+    size_t place;
 };
 
+/* Those of one name stay in their order. */
 static int by_name(const void *a, const void *b)
 {
-    return strcmp(((const struct header *)a)->name, ((const struct header *)b)->name);
+    const struct header *x = a, *y = b;
+    int d = strcmp(x->name, y->name);
+    return d != 0 ? d : (x->place > y->place) - (x->place < y->place);
 }
 
 static struct header header_of(const char *name, const char *value)
 {
-    struct header h = {trib_strdup(name), trib_malloc(strlen(value) + 1)};
+    struct header h = {trib_strdup(name), trib_malloc(strlen(value) + 1), 0};
     for (char *c = h.name; *c != '\0'; c++) {
         *c = *c >= 'A' && *c <= 'Z' ? (char)(*c - 'A' + 'a') : *c;
     }
@@ -153,6 +157,7 @@ static void canonical_request(const struct trib_sign *s, struct trib_buf *to, st
     size_t n = s->n_headers + 1;
     for (size_t i = 0; i < s->n_headers; i++) {
         h[i] = header_of(s->headers[i].name, s->headers[i].value);
+        h[i].place = i;
     }
     h[s->n_headers] = header_of("host", s->host);
     qsort(h, n, sizeof *h, by_name);

@@ -9,11 +9,11 @@
 struct trib_sign {
     const char *method;
     const char *host;
-    const char *path;  /* as it stands in the URL (encoded); "" is "/" */
-    const char *query; /* canonical: encoded, sorted, "" without */
+    const char *path;                       /* as it stands in the URL (encoded); "" is "/" */
+    const char *query;                      /* canonical: encoded, sorted, "" without */
     const struct trib_http_header *headers; /* all to be signed, but host; any order and case */
     size_t n_headers;
-    const char *body_sha256; /* lower-case hex or UNSIGNED-PAYLOAD */
+    const char *body_sha256;      /* lower-case hex or UNSIGNED-PAYLOAD */
     const char *region, *service; /* signing name: "dynamodb" for streams too */
     bool s3;                      /* the path is not encoded twice, and not normalised */
     int64_t now_us;

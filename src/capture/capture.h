@@ -22,17 +22,17 @@ struct trib_capture_opts {
     const char *const *keys;
     size_t n_keys;
     int64_t buffer_bytes, buffer_interval_us;
-    unsigned buckets;        /* 0: none */
-    unsigned segments;       /* of a scan; 0: 4 */
-    double rate;             /* read capacity units a second; 0: half of what is there */
-    int64_t margin_us;       /* between opening and snapshot; merge.md: 5 min */
-    bool once;               /* drain: caught up with the first step's time, then done */
+    unsigned buckets;  /* 0: none */
+    unsigned segments; /* of a scan; 0: 4 */
+    double rate;       /* read capacity units a second; 0: half of what is there */
+    int64_t margin_us; /* between opening and snapshot; merge.md: 5 min */
+    bool once;         /* drain: caught up with the first step's time, then done */
 };
 
 struct trib_capture_shard_status {
     const char *shard;
-    int64_t lag_us;       /* -1 unknown */
-    int64_t headroom_us;  /* until what is not read yet is trimmed */
+    int64_t lag_us;      /* -1 unknown */
+    int64_t headroom_us; /* until what is not read yet is trimmed */
 };
 struct trib_capture;
 TRIB_CHECKED int trib_capture_new(const struct trib_env *env, const struct trib_capture_opts *o,

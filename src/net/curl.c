@@ -134,7 +134,7 @@ static int on_seek(void *ctx, curl_off_t offset, int origin)
     if (t->upload != NULL) {
         t->upload_left = t->request->body_bytes - (int64_t)offset;
         return fseeko(t->upload, (off_t)(t->request->body_offset + offset), SEEK_SET) == 0 ? CURL_SEEKFUNC_OK
-                                                                                            : CURL_SEEKFUNC_FAIL;
+                                                                                           : CURL_SEEKFUNC_FAIL;
     }
     t->sent = (size_t)offset;
     return CURL_SEEKFUNC_OK;
@@ -178,7 +178,8 @@ static bool transfer_begin(struct transfer *t)
         }
     }
     for (size_t i = 0; i < q->n_headers; i++) {
-        TRIB_CLEANUP(trib_cleanup_free) char *line =
+        TRIB_CLEANUP(trib_cleanup_free)
+        char *line =
             trib_asprintf(*q->headers[i].value == '\0' ? "%s;" : "%s: %s", q->headers[i].name, q->headers[i].value);
         if (strpbrk(line, "\r\n") != NULL) {
             (void)trib_err_set(&t->response->err, TRIB_E_USAGE, "a line break in the header %s", q->headers[i].name);
@@ -244,21 +245,25 @@ static void set_failure(struct transfer *t, CURLcode code)
         (void)trib_err_set(err, TRIB_E_LIMIT, "%.*s: the answer is longer than %zu bytes", n, host.p,
                            t->response->body.max);
     } else if (t->local_failed) {
-        (void)trib_err_errno(err, t->local_errno, "%s", t->request->to_path != NULL ? t->request->to_path : t->request->body_path);
+        (void)trib_err_errno(err, t->local_errno, "%s",
+                             t->request->to_path != NULL ? t->request->to_path : t->request->body_path);
     } else if (code == CURLE_COULDNT_RESOLVE_HOST || code == CURLE_COULDNT_RESOLVE_PROXY) {
         reached = false;
         (void)trib_err_set(err, TRIB_E_UNAVAILABLE,
-                           "no address for %.*s (%s): check the region, endpoint_url and this machine's DNS", n, host.p, why);
+                           "no address for %.*s (%s): check the region, endpoint_url and this machine's DNS", n, host.p,
+                           why);
     } else if (code == CURLE_COULDNT_CONNECT) {
         reached = false;
         (void)trib_err_set(err, TRIB_E_UNAVAILABLE,
-                           "cannot connect to %.*s (%s): check endpoint_url, the network and its firewall", n, host.p, why);
+                           "cannot connect to %.*s (%s): check endpoint_url, the network and its firewall", n, host.p,
+                           why);
     } else if (is_tls(code)) {
         reached = false;
-        (void)trib_err_set(err, TRIB_E_UNAVAILABLE,
-                           "TLS with %.*s failed (%s): check the endpoint's name, this machine's clock and its CA certificates "
-                           "(AWS_CA_BUNDLE names others)",
-                           n, host.p, why);
+        (void)trib_err_set(
+            err, TRIB_E_UNAVAILABLE,
+            "TLS with %.*s failed (%s): check the endpoint's name, this machine's clock and its CA certificates "
+            "(AWS_CA_BUNDLE names others)",
+            n, host.p, why);
         err->retriable = false;
     } else if (code == CURLE_OPERATION_TIMEDOUT) {
         (void)trib_err_set(err, TRIB_E_UNAVAILABLE, "no answer from %.*s in time (%s)", n, host.p, why);
@@ -280,7 +285,8 @@ static void transfer_end(struct transfer *t, CURLcode code)
         t->local_failed = true;
         t->local_errno = errno;
         code = CURLE_WRITE_ERROR;
-    } else if (t->download == NULL && code == CURLE_OK && t->request->to_path != NULL && status >= 200 && status < 300) {
+    } else if (t->download == NULL && code == CURLE_OK && t->request->to_path != NULL && status >= 200 &&
+               status < 300) {
         FILE *empty = fopen(t->request->to_path, "we"); /* a body of no bytes is a file too */
         if (empty == NULL || fclose(empty) != 0) {
             t->local_failed = true;

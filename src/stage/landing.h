@@ -34,9 +34,9 @@ struct trib_landing_shard {
     uint32_t generation;
     unsigned epoch; /* at discovery */
     int64_t found_us;
-    bool ended;                            /* its end is durable */
-    char last[TRIB_SEQUENCE_DIGITS + 1];   /* newest landed, 40 digits; "" none */
-    int64_t read_us;                       /* last successful read, by the hint; 0 unknown */
+    bool ended;                          /* its end is durable */
+    char last[TRIB_SEQUENCE_DIGITS + 1]; /* newest landed, 40 digits; "" none */
+    int64_t read_us;                     /* last successful read, by the hint; 0 unknown */
 };
 struct trib_landing_mark { /* in an epoch: records of this shard up to `last` belong to the epochs before */
     char *stream, *shard;
@@ -52,15 +52,15 @@ struct trib_landing_epoch {
 struct trib_landing_snapshot {
     unsigned epoch;
     enum trib_origin origin;
-    bool full;          /* false: an incremental export, what it does not name is untouched */
+    bool full; /* false: an incremental export, what it does not name is untouched */
     bool sealed;
-    int64_t time_us;    /* T of merge.md: the number of every record that carries no time of its own */
+    int64_t time_us; /* T of merge.md: the number of every record that carries no time of its own */
     size_t n_files;
     struct trib_landing_file {
-        char *key;      /* relative to the landing */
+        char *key;            /* relative to the landing */
         int64_t items, bytes; /* items -1: unknown */
         int64_t time_us;      /* of a scan's page: its read */
-    } *files;
+    } * files;
     size_t n_frontier;
     struct trib_landing_mark *frontier;
 };
@@ -83,8 +83,10 @@ TRIB_CHECKED int trib_landing_refresh(struct trib_landing *l, struct trib_err *e
 struct trib_landing_shard *trib_landing_find(const struct trib_landing *l, const char *stream, const char *shard);
 
 /* Put-if-absent; EXISTS when another was first (then refresh). The structs are copied in on success. */
-TRIB_CHECKED int trib_landing_open_epoch(struct trib_landing *l, const struct trib_landing_epoch *e, struct trib_err *err);
-TRIB_CHECKED int trib_landing_add_shard(struct trib_landing *l, const struct trib_landing_shard *s, struct trib_err *err);
+TRIB_CHECKED int trib_landing_open_epoch(struct trib_landing *l, const struct trib_landing_epoch *e,
+                                         struct trib_err *err);
+TRIB_CHECKED int trib_landing_add_shard(struct trib_landing *l, const struct trib_landing_shard *s,
+                                        struct trib_err *err);
 TRIB_CHECKED int trib_landing_end_shard(struct trib_landing *l, struct trib_landing_shard *s, struct trib_err *err);
 TRIB_CHECKED int trib_landing_seal(struct trib_landing *l, const struct trib_landing_snapshot *s, struct trib_err *err);
 /* The hint. */

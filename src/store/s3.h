@@ -15,14 +15,14 @@ struct trib_s3_sse {
     const char *kms_key;
 };
 struct trib_s3_opts {
-    struct trib_aws *aws;  /* [borrow] */
-    const char *url;       /* s3://bucket/prefix */
+    struct trib_aws *aws; /* [borrow] */
+    const char *url;      /* s3://bucket/prefix */
     const struct trib_s3_sse *sse;
     size_t n_sse;
-    const char *cache;     /* local folder for downloads; made when missing */
-    int64_t cache_bytes;   /* bound of it, 0: 1 GiB; files in use are never evicted */
-    unsigned parallel;     /* parts of one transfer side by side; 0: 8 */
-    int64_t part_bytes;    /* 0: 8 MiB */
+    const char *cache;   /* local folder for downloads; made when missing */
+    int64_t cache_bytes; /* bound of it, 0: 1 GiB; files in use are never evicted */
+    unsigned parallel;   /* parts of one transfer side by side; 0: 8 */
+    int64_t part_bytes;  /* 0: 8 MiB */
     const struct trib_fs *fs;
     const struct trib_rng *rng;
 };

@@ -3,7 +3,6 @@
  * Epochs, Bootstrap; docs/formats/landing.md). Written by capture with put-if-absent, read by capture and ingest; never
  * changed. Everything lives below trib_path_landing(table):
  *
- *   _source.json                   what is captured: {"version":1,"kind":"streams","arn":…,"table_id":…,"opened_us":…}, one an epoch: in the epoch object
  *   _epochs/NNNN.json              an epoch: number, time, reason, stream ARN, table id; for each shard known then the last
  *                                  sequence number that belongs to the epochs before it ("" : none of it does)
  *   _shards/<stream>/<shard>.json       a shard as it was found: parent, generation, epoch at discovery, time of discovery
@@ -24,6 +23,7 @@
 #ifndef TRIB_STAGE_LANDING_H
 #define TRIB_STAGE_LANDING_H
 
+#include "dynamodb/change.h"
 #include "stage/stage.h"
 
 enum { TRIB_SEQUENCE_DIGITS = 40 };
@@ -91,8 +91,12 @@ TRIB_CHECKED int trib_landing_end_shard(struct trib_landing *l, struct trib_land
 TRIB_CHECKED int trib_landing_seal(struct trib_landing *l, const struct trib_landing_snapshot *s, struct trib_err *err);
 /* The hint. */
 TRIB_CHECKED int trib_landing_save_positions(struct trib_landing *l, int64_t now_us, struct trib_err *err);
+/* Reads an object's end: the sequence number of its last record, 40 digits. */
+typedef int (*trib_landing_end_fn)(void *ctx, const char *lake_key, char ret_last[TRIB_SEQUENCE_DIGITS + 1],
+                                   struct trib_err *err);
 /* At the start: the hint, then the objects since. Fills last and read_us of every shard. */
-TRIB_CHECKED int trib_landing_load_positions(struct trib_landing *l, struct trib_err *err);
+TRIB_CHECKED int trib_landing_load_positions(struct trib_landing *l, trib_landing_end_fn end_of, void *ctx,
+                                             struct trib_err *err);
 
 /* "ingest_date=…/<stream>.<shard>.<first>.json.zst"; bucket -1: none. [out] free() */
 char *trib_landing_object(int64_t first_record_us, int bucket, const char *stream, const char *shard, const char *first,

@@ -182,13 +182,13 @@ unsigned trib_landing_epoch_of(const struct trib_landing *l, const struct trib_l
     return epoch;
 }
 
-bool trib_landing_digits(struct trib_view number, char to[TRIB_SEQUENCE_DIGITS + 1])
+bool trib_landing_digits(struct trib_view number, char to[TRIB_POSITION_DIGITS + 1])
 {
     while (number.n > 1 && number.p[0] == '0') {
         number.p++;
         number.n--;
     }
-    if (number.n == 0 || number.n > TRIB_SEQUENCE_DIGITS) {
+    if (number.n == 0 || number.n > TRIB_POSITION_DIGITS) {
         return false;
     }
     for (size_t i = 0; i < number.n; i++) {
@@ -196,10 +196,10 @@ bool trib_landing_digits(struct trib_view number, char to[TRIB_SEQUENCE_DIGITS +
             return false;
         }
     }
-    size_t zeros = TRIB_SEQUENCE_DIGITS - number.n;
+    size_t zeros = TRIB_POSITION_DIGITS - number.n;
     memset(to, '0', zeros);
     memcpy(to + zeros, number.p, number.n);
-    to[TRIB_SEQUENCE_DIGITS] = '\0';
+    to[TRIB_POSITION_DIGITS] = '\0';
     return true;
 }
 
@@ -215,7 +215,7 @@ char *trib_landing_object(int64_t first_record_us, int bucket, const char *strea
                          (int)(in_day / 3600), folder, stream, shard, first, extension);
 }
 
-bool trib_landing_parse(const char *key, char **ret_stream, char **ret_shard, char ret_first[TRIB_SEQUENCE_DIGITS + 1])
+bool trib_landing_parse(const char *key, char **ret_stream, char **ret_shard, char ret_first[TRIB_POSITION_DIGITS + 1])
 {
     static const char folder[] = "ingest_date=";
     const char *name = strrchr(key, '/');
@@ -223,11 +223,11 @@ bool trib_landing_parse(const char *key, char **ret_stream, char **ret_shard, ch
         return false;
     }
     name++;
-    /* <stream>.<shard>.<40 digits>.<extension>: the digits are found first, a stream's label may hold dots. */
+    /* <stream>.<shard>.<64 digits>.<extension>: the digits are found first, a stream's label may hold dots. */
     for (const char *dot = strchr(name, '.'); dot != NULL; dot = strchr(dot + 1, '.')) {
         size_t n = strspn(dot + 1, "0123456789");
         const char *shard_end = dot, *shard = dot;
-        if (n != TRIB_SEQUENCE_DIGITS || dot[1 + n] != '.') {
+        if (n != TRIB_POSITION_DIGITS || dot[1 + n] != '.') {
             continue;
         }
         while (shard > name && shard[-1] != '.') {
@@ -238,8 +238,8 @@ bool trib_landing_parse(const char *key, char **ret_stream, char **ret_shard, ch
         }
         *ret_stream = trib_strndup(name, (size_t)(shard - 1 - name));
         *ret_shard = trib_strndup(shard, (size_t)(shard_end - shard));
-        memcpy(ret_first, dot + 1, TRIB_SEQUENCE_DIGITS);
-        ret_first[TRIB_SEQUENCE_DIGITS] = '\0';
+        memcpy(ret_first, dot + 1, TRIB_POSITION_DIGITS);
+        ret_first[TRIB_POSITION_DIGITS] = '\0';
         return true;
     }
     return false;

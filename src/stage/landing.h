@@ -16,7 +16,7 @@
  *   _snapshots/NNNN/manifest.json       the seal: kind, origin, time, the files, the frontier (per shard the sequence number that must be in
  *                                  Bronze before), full or not
  *
- * <stream> is the label of the stream ARN (its creation time as AWS writes it, escaped), <first> the first sequence number, 40 digits.
+ * <stream> is the label of the stream ARN (its creation time as AWS writes it, escaped), <first> the first sequence number, 64 digits.
  * A record of shard s with number q belongs to the highest epoch that names s with a last number below q, or to the one at s's
  * discovery, whichever is higher. So nothing depends on who lands it and when.
  */
@@ -26,7 +26,7 @@
 #include "dynamodb/change.h"
 #include "stage/stage.h"
 
-enum { TRIB_SEQUENCE_DIGITS = 40 };
+enum { TRIB_POSITION_DIGITS = 64 }; /* Streams: 21 to 40, Kinesis: 56 */
 
 struct trib_landing_shard {
     char *stream, *shard; /* label and id */
@@ -35,12 +35,12 @@ struct trib_landing_shard {
     unsigned epoch; /* at discovery */
     int64_t found_us;
     bool ended;                          /* its end is durable */
-    char last[TRIB_SEQUENCE_DIGITS + 1]; /* newest landed, 40 digits; "" none */
+    char last[TRIB_POSITION_DIGITS + 1]; /* newest landed, 64 digits; "" none */
     int64_t read_us;                     /* last successful read, by the hint; 0 unknown */
 };
 struct trib_landing_mark { /* in an epoch: records of this shard up to `last` belong to the epochs before */
     char *stream, *shard;
-    char last[TRIB_SEQUENCE_DIGITS + 1];
+    char last[TRIB_POSITION_DIGITS + 1];
 };
 struct trib_landing_epoch {
     unsigned number;
@@ -91,8 +91,8 @@ TRIB_CHECKED int trib_landing_end_shard(struct trib_landing *l, struct trib_land
 TRIB_CHECKED int trib_landing_seal(struct trib_landing *l, const struct trib_landing_snapshot *s, struct trib_err *err);
 /* The hint. */
 TRIB_CHECKED int trib_landing_save_positions(struct trib_landing *l, int64_t now_us, struct trib_err *err);
-/* Reads an object's end: the sequence number of its last record, 40 digits. */
-typedef int (*trib_landing_end_fn)(void *ctx, const char *lake_key, char ret_last[TRIB_SEQUENCE_DIGITS + 1],
+/* Reads an object's end: the sequence number of its last record, 64 digits. */
+typedef int (*trib_landing_end_fn)(void *ctx, const char *lake_key, char ret_last[TRIB_POSITION_DIGITS + 1],
                                    struct trib_err *err);
 /* At the start: the hint, then the objects since. Fills last and read_us of every shard. */
 TRIB_CHECKED int trib_landing_load_positions(struct trib_landing *l, trib_landing_end_fn end_of, void *ctx,
@@ -102,10 +102,10 @@ TRIB_CHECKED int trib_landing_load_positions(struct trib_landing *l, trib_landin
 char *trib_landing_object(int64_t first_record_us, int bucket, const char *stream, const char *shard, const char *first,
                           const char *extension);
 /* Whether key (relative to the landing) is a stream's object, and which. Outputs [out] free(). */
-bool trib_landing_parse(const char *key, char **ret_stream, char **ret_shard, char ret_first[TRIB_SEQUENCE_DIGITS + 1]);
-/* The epoch of a record; digits: 40. */
+bool trib_landing_parse(const char *key, char **ret_stream, char **ret_shard, char ret_first[TRIB_POSITION_DIGITS + 1]);
+/* The epoch of a record; digits: 64. */
 unsigned trib_landing_epoch_of(const struct trib_landing *l, const struct trib_landing_shard *s, const char *digits);
-/* Decimal digits → 40 with leading zeros; false when it is no number or longer. */
-bool trib_landing_digits(struct trib_view number, char to[TRIB_SEQUENCE_DIGITS + 1]);
+/* Decimal digits → 64 with leading zeros; false when it is no number or longer. */
+bool trib_landing_digits(struct trib_view number, char to[TRIB_POSITION_DIGITS + 1]);
 
 #endif

@@ -57,11 +57,11 @@ static int64_t number(const json_t *doc, const char *name, int64_t otherwise)
     return json_is_integer(v) ? (int64_t)json_integer_value(v) : otherwise;
 }
 
-/* "" or 40 digits. */
-static bool digits_of(const json_t *v, char to[TRIB_SEQUENCE_DIGITS + 1])
+/* "" or 64 digits. */
+static bool digits_of(const json_t *v, char to[TRIB_POSITION_DIGITS + 1])
 {
     const char *s = json_string_value(v);
-    if (s == NULL || (*s != '\0' && (strlen(s) != TRIB_SEQUENCE_DIGITS || !trib_landing_digits(trib_view_of(s), to)))) {
+    if (s == NULL || (*s != '\0' && (strlen(s) != TRIB_POSITION_DIGITS || !trib_landing_digits(trib_view_of(s), to)))) {
         return false;
     }
     if (*s == '\0') {
@@ -171,7 +171,7 @@ int trib_landing_shard_read(struct trib_view text, const char *key, struct trib_
 
 void trib_landing_end_write(const char *last, struct trib_buf *to) { dump(json_pack("{s:s}", "last", last), to); }
 
-int trib_landing_end_read(struct trib_view text, const char *key, char ret_last[TRIB_SEQUENCE_DIGITS + 1],
+int trib_landing_end_read(struct trib_view text, const char *key, char ret_last[TRIB_POSITION_DIGITS + 1],
                           struct trib_err *err)
 {
     json_t *doc;
@@ -274,7 +274,7 @@ int trib_landing_positions_read(struct trib_view text, const char *key, struct t
         const json_t *p = json_array_get(shards, i);
         const char *stream = json_string_value(json_object_get(p, "stream"));
         const char *shard = json_string_value(json_object_get(p, "shard"));
-        char last[TRIB_SEQUENCE_DIGITS + 1];
+        char last[TRIB_POSITION_DIGITS + 1];
         if (stream == NULL || shard == NULL || !digits_of(json_object_get(p, "last"), last)) {
             return broken(doc, key, "stream, shard or last", err);
         }

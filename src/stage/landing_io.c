@@ -188,7 +188,7 @@ static int read_shard(struct trib_landing *l, const char *key, struct trib_err *
 static int read_end(struct trib_landing *l, const char *key, struct trib_landing_shard *s, struct trib_err *err)
 {
     struct trib_buf text;
-    char last[TRIB_SEQUENCE_DIGITS + 1];
+    char last[TRIB_POSITION_DIGITS + 1];
     TRIB_TRY(get(l, key, &text, err));
     int rc = trib_landing_end_read(trib_buf_view(&text), key, last, err);
     trib_buf_free(&text);
@@ -332,7 +332,7 @@ static int take_object(struct trib_landing *l, const char *key, trib_landing_end
 {
     TRIB_CLEANUP(trib_cleanup_free) char *stream = NULL;
     TRIB_CLEANUP(trib_cleanup_free) char *shard = NULL;
-    char first[TRIB_SEQUENCE_DIGITS + 1], last[TRIB_SEQUENCE_DIGITS + 1];
+    char first[TRIB_POSITION_DIGITS + 1], last[TRIB_POSITION_DIGITS + 1];
     if (!trib_landing_parse(key + strlen(l->root) + 1, &stream, &shard, first)) {
         return 0;
     }

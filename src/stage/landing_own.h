@@ -17,7 +17,7 @@ void trib_landing_shard_write(const struct trib_landing_shard *s, struct trib_bu
 TRIB_CHECKED int trib_landing_shard_read(struct trib_view text, const char *key, struct trib_landing_shard *ret,
                                          struct trib_err *err);
 void trib_landing_end_write(const char *last, struct trib_buf *to);
-TRIB_CHECKED int trib_landing_end_read(struct trib_view text, const char *key, char ret_last[TRIB_SEQUENCE_DIGITS + 1],
+TRIB_CHECKED int trib_landing_end_read(struct trib_view text, const char *key, char ret_last[TRIB_POSITION_DIGITS + 1],
                                        struct trib_err *err);
 void trib_landing_snapshot_write(const struct trib_landing_snapshot *s, struct trib_buf *to);
 TRIB_CHECKED int trib_landing_snapshot_read(struct trib_view text, const char *key, struct trib_landing_snapshot *ret,

@@ -26,10 +26,10 @@ static int teardown(void **state)
 
 static const char *d40(unsigned n)
 {
-    static char text[4][TRIB_SEQUENCE_DIGITS + 1];
+    static char text[4][TRIB_POSITION_DIGITS + 1];
     static unsigned turn;
     char *to = text[turn++ % 4];
-    (void)snprintf(to, sizeof text[0], "%040u", n);
+    (void)snprintf(to, sizeof text[0], "%064u", n);
     return to;
 }
 
@@ -164,16 +164,19 @@ static void names_of_objects(void **state)
         const char *shard, *expected;
     } cases[] = {
         {NOW, -1, "shardId-0001-ab",
-         "ingest_date=2026/05/28/20/" STREAM ".shardId-0001-ab.0000000000000000000000000000000000000042.json.zst"},
+         "ingest_date=2026/05/28/20/" STREAM
+         ".shardId-0001-ab.0000000000000000000000000000000000000000000000000000000000000042.json.zst"},
         {0, 3, "s",
-         "ingest_date=1970/01/01/00/bucket=03/" STREAM ".s.0000000000000000000000000000000000000042.json.zst"},
+         "ingest_date=1970/01/01/00/bucket=03/" STREAM
+         ".s.0000000000000000000000000000000000000000000000000000000000000042.json.zst"},
         {24 * HOUR - 1, 15, "s",
-         "ingest_date=1970/01/01/23/bucket=15/" STREAM ".s.0000000000000000000000000000000000000042.json.zst"},
+         "ingest_date=1970/01/01/23/bucket=15/" STREAM
+         ".s.0000000000000000000000000000000000000000000000000000000000000042.json.zst"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         char *key = trib_landing_object(cases[i].us, cases[i].bucket, STREAM, cases[i].shard, d40(42), "json.zst");
         assert_string_equal(key, cases[i].expected);
-        char *stream, *shard, first[TRIB_SEQUENCE_DIGITS + 1];
+        char *stream, *shard, first[TRIB_POSITION_DIGITS + 1];
         assert_true(trib_landing_parse(key, &stream, &shard, first));
         assert_string_equal(stream, STREAM);
         assert_string_equal(shard, cases[i].shard);
@@ -186,23 +189,25 @@ static void names_of_objects(void **state)
         "",
         "x",
         "ingest_date=2026/05/28/20/part-0.json.gz",
-        "ingest_date=2026/05/28/20/..0000000000000000000000000000000000000042.json",
-        "ingest_date=2026/05/28/20/s.0000000000000000000000000000000000000042.json",
-        "ingest_date=2026/05/28/20/a.s.000000000000000000000000000000000000042.json",
-        "elsewhere/a.s.0000000000000000000000000000000000000042.json",
+        "ingest_date=2026/05/28/20/..0000000000000000000000000000000000000000000000000000000000000042.json",
+        "ingest_date=2026/05/28/20/s.0000000000000000000000000000000000000000000000000000000000000042.json",
+        "ingest_date=2026/05/28/20/a.s.000000000000000000000000000000000000000000000000000000000000042.json",
+        "elsewhere/a.s.0000000000000000000000000000000000000000000000000000000000000042.json",
     };
     for (size_t i = 0; i < sizeof foreign / sizeof *foreign; i++) {
-        char *stream, *shard, first[TRIB_SEQUENCE_DIGITS + 1];
+        char *stream, *shard, first[TRIB_POSITION_DIGITS + 1];
         assert_false(trib_landing_parse(foreign[i], &stream, &shard, first));
     }
-    char to[TRIB_SEQUENCE_DIGITS + 1];
+    char to[TRIB_POSITION_DIGITS + 1];
     assert_true(trib_landing_digits(trib_view_of("300000000000000499659"), to));
-    assert_string_equal(to, "0000000000000000000300000000000000499659");
-    assert_true(trib_landing_digits(trib_view_of("00000000000000000000000000000000000000000000007"), to));
+    assert_string_equal(to, "0000000000000000000000000000000000000000000300000000000000499659");
+    assert_true(trib_landing_digits(
+        trib_view_of("000000000000000000000000000000000000000000000000000000000000000000000000000000007"), to));
     assert_string_equal(to, d40(7));
     assert_false(trib_landing_digits(trib_view_of(""), to));
     assert_false(trib_landing_digits(trib_view_of("12x"), to));
-    assert_false(trib_landing_digits(trib_view_of("12345678901234567890123456789012345678901"), to));
+    assert_false(
+        trib_landing_digits(trib_view_of("12345678901234567890123456789012345678901234567890123456789012345"), to));
 }
 
 /* ---- positions ---------------------------------------------------------------------------------------------------- */
@@ -212,12 +217,12 @@ struct ends {
     int asked;
 };
 
-static int end_of(void *ctx, const char *key, char ret_last[TRIB_SEQUENCE_DIGITS + 1], struct trib_err *err)
+static int end_of(void *ctx, const char *key, char ret_last[TRIB_POSITION_DIGITS + 1], struct trib_err *err)
 {
     struct ends *e = ctx;
     (void)key, (void)err;
     e->asked++;
-    (void)snprintf(ret_last, TRIB_SEQUENCE_DIGITS + 1, "%s", e->last);
+    (void)snprintf(ret_last, TRIB_POSITION_DIGITS + 1, "%s", e->last);
     return 0;
 }
 

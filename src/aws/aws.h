@@ -33,7 +33,11 @@ struct trib_aws_credentials {
     int64_t expires_us;            /* INT64_MAX: never */
     const char *provider; /* "environment", "profile shop", "sso", "web identity", "ecs", "imds": for messages */
 };
-void trib_aws_credentials_free(struct trib_aws_credentials *c); /* wiped */
+/* Copies all of it into pages of its own that no core dump holds; provider may be any text. The only way to make one that
+ * trib_aws_credentials_free takes. token NULL or "": none. */
+struct trib_aws_credentials trib_aws_credentials_make(const char *key_id, const char *secret, const char *token,
+                                                      int64_t expires_us, const char *provider);
+void trib_aws_credentials_free(struct trib_aws_credentials *c); /* wiped; to zeroes */
 
 struct trib_aws;
 /* Finds the region (CONFIG with the remedy when there is none); credentials are found at the first call. opts are copied. */
@@ -67,7 +71,8 @@ struct trib_aws_call {
     const char *body_sha256; /* hex, or "UNSIGNED-PAYLOAD"; NULL: made here from body */
     const char *to_path;
     size_t max_body_bytes;
-    struct trib_retry retry; /* zero: default; attempts 1: no repeat, the caller has its own schedule */
+    int64_t connect_us, idle_us, total_us; /* of one try, see http.h; 0: its defaults */
+    struct trib_retry retry;               /* zero: default; attempts 1: no repeat, the caller has its own schedule */
     bool (*is_final)(
         const struct trib_http_response *r); /* a status that is an answer, not a failure (412, 404); NULL: 2xx only */
     /* results */

@@ -30,33 +30,55 @@ void trib_sha256_hex(struct trib_view data, char to[65])
     to_hex(hash, HASH, to);
 }
 
-int trib_sha256_hex_file(const struct trib_fs *fs, const char *path, char to[65], struct trib_err *err)
+/* bytes -1: to the end. */
+static int hash_file(const struct trib_fs *fs, const char *path, int64_t offset, int64_t bytes, EVP_MD_CTX *c,
+                     struct trib_err *err)
 {
-    EVP_MD_CTX *c = EVP_MD_CTX_new();
-    (void)EVP_DigestInit_ex(c, EVP_sha256(), NULL);
     struct trib_buf piece;
     trib_buf_init(&piece, (size_t)CHUNK + 1);
     int rc = 0;
-    for (int64_t at = 0;; at += CHUNK) {
+    int64_t left = bytes;
+    for (int64_t at = offset; left != 0; at += (int64_t)piece.n) {
         trib_buf_clear(&piece);
-        rc = fs->read(fs->ctx, path, at, CHUNK, &piece, err);
+        rc = fs->read(fs->ctx, path, at, left < 0 || left > CHUNK ? CHUNK : left, &piece, err);
         if (rc != 0 || piece.n == 0) {
             break;
         }
         (void)EVP_DigestUpdate(c, piece.p, piece.n);
-        if (piece.n < CHUNK) {
-            break;
-        }
+        left -= left < 0 ? 0 : (int64_t)piece.n;
     }
+    trib_buf_free(&piece);
+    if (rc == 0 && left > 0) {
+        rc = trib_err_set(err, TRIB_E_DATA, "%s is %lld bytes shorter than it was", path, (long long)left);
+    }
+    return rc;
+}
+
+static int hex_of_file(const struct trib_fs *fs, const char *path, int64_t offset, int64_t bytes, char to[65],
+                       struct trib_err *err)
+{
+    EVP_MD_CTX *c = EVP_MD_CTX_new();
+    (void)EVP_DigestInit_ex(c, EVP_sha256(), NULL);
+    int rc = hash_file(fs, path, offset, bytes, c, err);
     unsigned char hash[HASH];
     unsigned int n = 0;
     (void)EVP_DigestFinal_ex(c, hash, &n);
     EVP_MD_CTX_free(c);
-    trib_buf_free(&piece);
     if (rc == 0) {
         to_hex(hash, HASH, to);
     }
     return rc;
+}
+
+int trib_sha256_hex_part(const struct trib_fs *fs, const char *path, int64_t offset, int64_t bytes, char to[65],
+                         struct trib_err *err)
+{
+    return hex_of_file(fs, path, offset, bytes, to, err);
+}
+
+int trib_sha256_hex_file(const struct trib_fs *fs, const char *path, char to[65], struct trib_err *err)
+{
+    return hex_of_file(fs, path, 0, -1, to, err);
 }
 
 void trib_uri_encode(struct trib_view text, bool keep_slash, struct trib_buf *to)

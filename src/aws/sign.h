@@ -25,6 +25,9 @@ char *trib_sign_v4(const struct trib_sign *s, const struct trib_aws_credentials 
 /* Percent-encodes all but A-Z a-z 0-9 - . _ ~ (and '/' where keep_slash), upper-case hex. */
 void trib_uri_encode(struct trib_view text, bool keep_slash, struct trib_buf *to);
 void trib_sha256_hex(struct trib_view data, char to[65]);
+/* bytes from offset; fewer are there: DATA. */
+TRIB_CHECKED int trib_sha256_hex_part(const struct trib_fs *fs, const char *path, int64_t offset, int64_t bytes,
+                                      char to[65], struct trib_err *err);
 TRIB_CHECKED int trib_sha256_hex_file(const struct trib_fs *fs, const char *path, char to[65], struct trib_err *err);
 /* "20261124T173631Z" */
 void trib_amz_date(int64_t us, char to[17]);

@@ -269,7 +269,7 @@ static const char *const redirects[] = {"PermanentRedirect",
                                         "IncorrectEndpoint",
                                         "IllegalLocationConstraintException",
                                         NULL};
-static const char *const taken[] = {"PreconditionFailed", NULL};
+static const char *const taken[] = {"PreconditionFailed", "ParameterAlreadyExists", NULL};
 static const char *const conflicts[] = {"ConditionalCheckFailedException", "Conflict", "ResourceInUseException", NULL};
 
 static enum trib_aws_answer kind_of(const struct failure *f, int status)
@@ -302,15 +302,40 @@ static void denial(struct meaning *m, const struct trib_aws_call *c, const char 
     char resource[300];
     resource_of(c, resource, sizeof resource);
     bool read = strcmp(action, "s3:GetObject") == 0;
+    if (strcmp(action, "sts:AssumeRole") == 0) {
+        (void)snprintf(m->remedy, sizeof m->remedy,
+                       "let the role's trust policy allow it to that identity (external id included), and the "
+                       "identity's own policy sts:AssumeRole");
+        return;
+    }
     (void)snprintf(m->remedy, sizeof m->remedy, "allow %s%s to the identity of %s%s", action, resource, provider,
                    read ? " (without s3:ListBucket a missing object looks the same)" : "");
+}
+
+/* Calls without a signature: a web identity's role, SSO, the machine's endpoints. The callers say what they know. */
+static void unsigned_meaning(struct meaning *m, const struct failure *f, enum trib_aws_answer kind, const char *action)
+{
+    bool sts = strncmp(action, "sts:", 4) == 0;
+    if (kind == TRIB_AWS_EXPIRED || strcmp(f->code, "InvalidIdentityToken") == 0) {
+        m->retriable = true; /* its file is renewed by somebody else */
+        (void)snprintf(m->remedy, sizeof m->remedy,
+                       "check that the token is renewed, and the role's identity provider");
+    } else if (one_of(f->code, denials)) {
+        m->code = TRIB_E_CONFIG;
+        (void)snprintf(m->remedy, sizeof m->remedy, "%s",
+                       sts ? "let the role's trust policy allow it to this identity" : "");
+    } else if (one_of(f->code, missing)) {
+        m->code = TRIB_E_NOT_FOUND;
+    }
 }
 
 static struct meaning meaning_of(const struct trib_aws *a, const struct trib_aws_call *c, const struct failure *f,
                                  enum trib_aws_answer kind, const char *action, const char *provider)
 {
     struct meaning m = {TRIB_E_UNAVAILABLE, kind == TRIB_AWS_THROTTLED || kind == TRIB_AWS_TRANSIENT, ""};
-    if (one_of(f->code, unknown_keys)) {
+    if (provider == NULL) {
+        unsigned_meaning(&m, f, kind, action);
+    } else if (one_of(f->code, unknown_keys)) {
         m.code = TRIB_E_CONFIG;
         (void)snprintf(m.remedy, sizeof m.remedy,
                        "the keys come from %s: check that they are active, of this partition, and that region %s is "

@@ -62,6 +62,8 @@ struct trib_aws_call {
     const struct trib_http_header *query; /* decoded names and values; encoded and sorted here */
     size_t n_query;
     const char *target;      /* JSON services: X-Amz-Target, "DynamoDB_20120810.Scan"; NULL: none */
+    const char *endpoint;    /* instead of the service's: "http://169.254.170.2", a queue's own host; NULL */
+    const char *url;         /* unsigned calls only: all of it, sent as it is; NULL */
     const char *host_bucket; /* S3: put before the host (virtual-hosted style), or NULL */
     const struct trib_http_header *headers;
     size_t n_headers;

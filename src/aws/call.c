@@ -5,6 +5,7 @@
  * and the clock corrected once a call, which cost no try. Never interprets an answer: that is answer.c.
  * Threads: any. A crash leaves nothing, but half a download in a file of the caller's.
  */
+#include <assert.h>
 #include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -58,43 +59,11 @@ static char *host_of(const char *base)
     return trib_strndup(p, n > own_n && strncmp(p + n - own_n, own, own_n) == 0 ? n - own_n : n);
 }
 
-struct pair {
-    char *name, *value;
-};
-
-static int by_name_value(const void *x, const void *y)
-{
-    const struct pair *a = x, *b = y;
-    int d = strcmp(a->name, b->name);
-    return d != 0 ? d : strcmp(a->value, b->value);
-}
-
-static char *encoded(const char *text, bool keep_slash)
+static char *encoded(const char *text)
 {
     struct trib_buf b;
     trib_buf_init(&b, URL_MAX);
-    trib_uri_encode(trib_view_of(text == NULL ? "" : text), keep_slash, &b);
-    char *s = b.n == 0 ? trib_strdup("") : trib_buf_take(&b);
-    trib_buf_free(&b);
-    return s;
-}
-
-static char *query_of(const struct trib_aws_call *c)
-{
-    struct pair *p = trib_calloc(c->n_query + 1, sizeof *p);
-    for (size_t i = 0; i < c->n_query; i++) {
-        p[i] = (struct pair){encoded(c->query[i].name, false), encoded(c->query[i].value, false)};
-    }
-    qsort(p, c->n_query, sizeof *p, by_name_value);
-    struct trib_buf b;
-    trib_buf_init(&b, URL_MAX);
-    trib_buf_adds(&b, "");
-    for (size_t i = 0; i < c->n_query; i++) {
-        trib_buf_addf(&b, "%s%s=%s", i == 0 ? "" : "&", p[i].name, p[i].value);
-        free(p[i].name);
-        free(p[i].value);
-    }
-    free(p);
+    trib_uri_encode(trib_view_of(text), true, &b);
     char *s = b.n == 0 ? trib_strdup("") : trib_buf_take(&b);
     trib_buf_free(&b);
     return s;
@@ -103,7 +72,12 @@ static char *query_of(const struct trib_aws_call *c)
 static void build_url(const struct batch *b, struct attempt *t)
 {
     const struct trib_aws_call *c = t->call;
-    char *endpoint = trib_aws_endpoint(b->a, c->service);
+    if (c->url != NULL) {
+        assert(b->who == NOBODY);
+        t->url = trib_strdup(c->url);
+        return;
+    }
+    char *endpoint = c->endpoint != NULL ? trib_strdup(c->endpoint) : trib_aws_endpoint(b->a, c->service);
     if (c->host_bucket != NULL) {
         const char *host = strstr(endpoint, "://") + 3;
         t->base = trib_asprintf("%.*s%s.%s", (int)(host - endpoint), endpoint, c->host_bucket, host);
@@ -114,10 +88,10 @@ static void build_url(const struct batch *b, struct attempt *t)
     t->host = host_of(t->base);
     const char *after = strstr(t->base, "://") + 3;
     after += strcspn(after, "/");
-    char *own = encoded(c->path == NULL ? "/" : c->path, true);
+    char *own = encoded(c->path == NULL ? "/" : c->path);
     t->path = trib_asprintf("%s%s%s", after, *own == '/' ? "" : "/", own);
     free(own);
-    t->query = query_of(c);
+    t->query = trib_canonical_query(c->query, c->n_query);
     t->url =
         trib_asprintf("%.*s%s%s%s", (int)(after - t->base), t->base, t->path, *t->query == '\0' ? "" : "?", t->query);
 }

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "aws/own.h"
+#include "aws/chain.h"
 
 static const struct trib_aws_service services[] = {
     {"dynamodb", "dynamodb", "DYNAMODB", "1.0"},
@@ -54,25 +54,19 @@ static const struct partition *partition_of(const char *region)
 }
 
 /* https://HOST of AWS. Names differ by service: "s3.dualstack", "streams-dynamodb", "portal.sso-fips". */
-static char *aws_endpoint(const struct trib_aws *a, const char *service)
+static char *aws_endpoint(const struct trib_aws *a, const char *service, const char *region)
 {
-    const struct partition *p = partition_of(a->region);
+    const struct partition *p = partition_of(region);
     bool s3 = strcmp(service, "s3") == 0, streams = strcmp(service, "streams.dynamodb") == 0;
     /* In GovCloud the plain names are FIPS endpoints, and the only ones. */
-    bool fips = a->fips && (s3 || a->dual_stack || strncmp(a->region, "us-gov-", 7) != 0);
+    bool fips = a->fips && (s3 || a->dual_stack || strncmp(region, "us-gov-", 7) != 0);
     if (s3) {
-        return trib_asprintf("https://s3%s%s.%s.%s", fips ? "-fips" : "", a->dual_stack ? ".dualstack" : "", a->region,
+        return trib_asprintf("https://s3%s%s.%s.%s", fips ? "-fips" : "", a->dual_stack ? ".dualstack" : "", region,
                              p->suffix);
     }
     const char *name = streams && a->dual_stack ? "streams-dynamodb" : service;
-    return trib_asprintf("https://%s%s.%s.%s", name, fips ? "-fips" : "", a->region,
+    return trib_asprintf("https://%s%s.%s.%s", name, fips ? "-fips" : "", region,
                          a->dual_stack ? p->dual_suffix : p->suffix);
-}
-
-static const char *env_of(const struct trib_aws *a, const char *name)
-{
-    const char *v = a->host.getenv(a->host.getenv_ctx, name);
-    return v == NULL || *v == '\0' ? NULL : v;
 }
 
 static char *lower(const char *s)
@@ -90,14 +84,14 @@ static const char *set_endpoint(const struct trib_aws *a, const struct trib_aws_
     if (a->endpoint_url != NULL) {
         return a->endpoint_url;
     }
-    const char *ignore = env_of(a, "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS");
+    const char *ignore = trib_aws_env(a, "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS");
     if (ignore != NULL && strcmp(ignore, "true") == 0) {
         return NULL;
     }
     TRIB_CLEANUP(trib_cleanup_free) char *variable = trib_asprintf("AWS_ENDPOINT_URL_%s", s->setting);
     TRIB_CLEANUP(trib_cleanup_free) char *key = lower(s->setting);
-    const char *url = *s->setting == '\0' ? NULL : env_of(a, variable);
-    url = url != NULL ? url : env_of(a, "AWS_ENDPOINT_URL");
+    const char *url = *s->setting == '\0' ? NULL : trib_aws_env(a, variable);
+    url = url != NULL ? url : trib_aws_env(a, "AWS_ENDPOINT_URL");
     const char *section = trib_profiles_get(a->profiles, a->profile, "services");
     if (url == NULL && section != NULL && *s->setting != '\0') {
         url = trib_profiles_section(a->profiles, "services", section, key, "endpoint_url");
@@ -107,9 +101,14 @@ static const char *set_endpoint(const struct trib_aws *a, const struct trib_aws_
 
 char *trib_aws_endpoint(const struct trib_aws *a, const char *service)
 {
+    return trib_aws_endpoint_in(a, service, a->region);
+}
+
+char *trib_aws_endpoint_in(const struct trib_aws *a, const char *service, const char *region)
+{
     const char *set = set_endpoint(a, trib_aws_service(service));
     if (set == NULL) {
-        return aws_endpoint(a, service);
+        return aws_endpoint(a, service, region);
     }
     size_t n = strlen(set);
     while (n > 0 && set[n - 1] == '/') {

@@ -50,6 +50,8 @@ struct trib_aws_service {
 };
 const struct trib_aws_service *trib_aws_service(const char *prefix); /* never NULL */
 
+char *trib_aws_endpoint_in(const struct trib_aws *a, const char *service, const char *region); /* [out] free() */
+
 /* call.c: calls with those credentials instead of the session's, unsigned where they are NULL. */
 TRIB_CHECKED int trib_aws_calls_as(struct trib_aws *a, const struct trib_aws_credentials *as,
                                    struct trib_aws_call *calls, size_t n, struct trib_err *err);

@@ -79,16 +79,10 @@ void trib_aws_wipe_response(struct trib_http_response *r)
 
 /* ---- settings ----------------------------------------------------------------------------------------------------- */
 
-static const char *env_of(const struct trib_aws *a, const char *name)
-{
-    const char *v = a->host.getenv(a->host.getenv_ctx, name);
-    return v == NULL || *v == '\0' ? NULL : v;
-}
-
 /* The variable, else the profile's key. */
 static const char *setting(const struct trib_aws *a, const char *variable, const char *key)
 {
-    const char *v = env_of(a, variable);
+    const char *v = trib_aws_env(a, variable);
     return v != NULL ? v : trib_profiles_get(a->profiles, a->profile, key);
 }
 
@@ -106,8 +100,8 @@ static bool is_region(const char *s)
 static int find_profile(struct trib_aws *a, const struct trib_aws_opts *o, struct trib_err *err)
 {
     const char *named = o->profile != NULL && *o->profile != '\0' ? o->profile : NULL;
-    const char *from_env = env_of(a, "AWS_PROFILE");
-    from_env = from_env != NULL ? from_env : env_of(a, "AWS_DEFAULT_PROFILE");
+    const char *from_env = trib_aws_env(a, "AWS_PROFILE");
+    from_env = from_env != NULL ? from_env : trib_aws_env(a, "AWS_DEFAULT_PROFILE");
     a->profile_asked = named != NULL;
     a->profile = trib_strdup(named != NULL ? named : from_env != NULL ? from_env : "default");
     if (strcmp(a->profile, "default") == 0 || trib_profiles_has(a->profiles, a->profile)) {
@@ -123,8 +117,8 @@ static int find_profile(struct trib_aws *a, const struct trib_aws_opts *o, struc
 static int find_region(struct trib_aws *a, const struct trib_aws_opts *o, struct trib_err *err)
 {
     const char *r = o->region != NULL && *o->region != '\0' ? o->region : NULL;
-    r = r != NULL ? r : env_of(a, "AWS_REGION");
-    r = r != NULL ? r : env_of(a, "AWS_DEFAULT_REGION");
+    r = r != NULL ? r : trib_aws_env(a, "AWS_REGION");
+    r = r != NULL ? r : trib_aws_env(a, "AWS_DEFAULT_REGION");
     r = r != NULL ? r : trib_profiles_get(a->profiles, a->profile, "region");
     a->region = r != NULL ? trib_strdup(r) : trib_aws_imds_region(a);
     if (a->region == NULL) {

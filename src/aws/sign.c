@@ -95,6 +95,47 @@ void trib_uri_encode(struct trib_view text, bool keep_slash, struct trib_buf *to
     }
 }
 
+struct pair {
+    char *name, *value;
+};
+
+static int by_name_value(const void *x, const void *y)
+{
+    const struct pair *a = x, *b = y;
+    int d = strcmp(a->name, b->name);
+    return d != 0 ? d : strcmp(a->value, b->value);
+}
+
+static char *encoded(const char *text)
+{
+    struct trib_buf b;
+    trib_buf_init(&b, TEXT_MAX);
+    trib_uri_encode(trib_view_of(text == NULL ? "" : text), false, &b);
+    char *s = b.n == 0 ? trib_strdup("") : trib_buf_take(&b);
+    trib_buf_free(&b);
+    return s;
+}
+
+char *trib_canonical_query(const struct trib_http_header *query, size_t n)
+{
+    struct pair *p = trib_calloc(n + 1, sizeof *p);
+    for (size_t i = 0; i < n; i++) {
+        p[i] = (struct pair){encoded(query[i].name), encoded(query[i].value)};
+    }
+    qsort(p, n, sizeof *p, by_name_value);
+    struct trib_buf b;
+    trib_buf_init(&b, TEXT_MAX);
+    for (size_t i = 0; i < n; i++) {
+        trib_buf_addf(&b, "%s%s=%s", i == 0 ? "" : "&", p[i].name, p[i].value);
+        free(p[i].name);
+        free(p[i].value);
+    }
+    free(p);
+    char *s = b.n == 0 ? trib_strdup("") : trib_buf_take(&b);
+    trib_buf_free(&b);
+    return s;
+}
+
 void trib_amz_date(int64_t us, char to[17])
 {
     time_t s = (time_t)(us / 1000000);

@@ -24,6 +24,8 @@ char *trib_sign_v4(const struct trib_sign *s, const struct trib_aws_credentials 
 
 /* Percent-encodes all but A-Z a-z 0-9 - . _ ~ (and '/' where keep_slash), upper-case hex. */
 void trib_uri_encode(struct trib_view text, bool keep_slash, struct trib_buf *to);
+/* Decoded names and values, encoded and sorted: the query of the URL and of the signature. [out] free() */
+char *trib_canonical_query(const struct trib_http_header *query, size_t n);
 void trib_sha256_hex(struct trib_view data, char to[65]);
 /* bytes from offset; fewer are there: DATA. */
 TRIB_CHECKED int trib_sha256_hex_part(const struct trib_fs *fs, const char *path, int64_t offset, int64_t bytes,

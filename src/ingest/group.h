@@ -3,7 +3,7 @@
 #define TRIB_INGEST_GROUP_H
 
 #include "ingest/batch.h"
-#include "ingest/input.h"
+#include "stage/input.h"
 #include "schema/decode.h"
 #include "stage/parts.h"
 

@@ -11,7 +11,7 @@
 #include <zstd.h>
 
 #include "base/env.h"
-#include "ingest/input.h"
+#include "stage/input.h"
 #include "os/fs.h"
 #include "os/os.h"
 

@@ -187,6 +187,7 @@ static int open_gap(struct trib_feed *f, int64_t now_us, const char *shard, cons
                                          .reason = reason,
                                          .stream_arn = f->arn,
                                          .table_id = newest->table_id,
+                                         .snapshot = f->o->bootstrap != TRIB_BOOTSTRAP_NONE,
                                          .n_marks = n,
                                          .marks = marks};
     int rc = trib_landing_open_epoch(f->landing, &e, err);

@@ -102,7 +102,7 @@ TRIB_CHECKED int trib_scan_step(struct trib_scan *s, int64_t now_us, int64_t *re
                                 struct trib_err *err);
 int64_t trib_scan_due_us(const struct trib_scan *s);
 /* Of a scan that is done: begin and end of its reads, its files. [borrow] */
-void trib_scan_result(const struct trib_scan *s, int64_t *ret_begin_us, int64_t *ret_end_us,
+void trib_scan_result(struct trib_scan *s, int64_t *ret_begin_us, int64_t *ret_end_us,
                       const struct trib_landing_file **ret_files, size_t *ret_n);
 
 #endif

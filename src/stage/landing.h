@@ -46,6 +46,7 @@ struct trib_landing_epoch {
     unsigned number;
     int64_t opened_us;
     char *reason, *stream_arn, *table_id;
+    bool snapshot; /* one belongs to it: until it is in Bronze, the epoch is open */
     size_t n_marks;
     struct trib_landing_mark *marks;
 };

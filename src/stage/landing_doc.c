@@ -113,10 +113,10 @@ static bool marks_read(json_t *streams, struct trib_landing_mark **ret, size_t *
 
 void trib_landing_epoch_write(const struct trib_landing_epoch *e, struct trib_buf *to)
 {
-    dump(json_pack("{s:I, s:I, s:o, s:o, s:o, s:o}", "epoch", (json_int_t)e->number, "opened_us",
+    dump(json_pack("{s:I, s:I, s:o, s:o, s:o, s:b, s:o}", "epoch", (json_int_t)e->number, "opened_us",
                    (json_int_t)e->opened_us, "reason", text_or_null(e->reason), "stream_arn",
-                   text_or_null(e->stream_arn), "table_id", text_or_null(e->table_id), "shards",
-                   marks_write(e->marks, e->n_marks)),
+                   text_or_null(e->stream_arn), "table_id", text_or_null(e->table_id), "snapshot", (int)e->snapshot,
+                   "shards", marks_write(e->marks, e->n_marks)),
          to);
 }
 
@@ -129,7 +129,8 @@ int trib_landing_epoch_read(struct trib_view text, const char *key, struct trib_
                                    .opened_us = number(doc, "opened_us", -1),
                                    .reason = copy(doc, "reason"),
                                    .stream_arn = copy(doc, "stream_arn"),
-                                   .table_id = copy(doc, "table_id")};
+                                   .table_id = copy(doc, "table_id"),
+                                   .snapshot = json_is_true(json_object_get(doc, "snapshot"))};
     if (!marks_read(json_object_get(doc, "shards"), &e.marks, &e.n_marks) || e.number == 0 || e.number > 0xFFFF) {
         trib_landing_epoch_free(&e);
         return broken(doc, key, "epoch or shards", err);

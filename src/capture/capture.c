@@ -136,22 +136,12 @@ static int open_feed(struct trib_capture *c, int64_t now_us, struct trib_err *er
 
 /* ---- the snapshot ------------------------------------------------------------------------------------------------- */
 
-static const struct trib_landing_snapshot *seal_of(const struct trib_landing *l, unsigned epoch)
-{
-    for (size_t i = 0; i < l->n_snapshots; i++) {
-        if (l->snapshots[i].epoch == epoch) {
-            return &l->snapshots[i];
-        }
-    }
-    return NULL;
-}
-
 /* The newest epoch, when its snapshot is still to be taken; a snapshot replaces those of the epochs before. */
 static const struct trib_landing_epoch *pending(const struct trib_capture *c)
 {
     const struct trib_landing *l = c->landing;
     const struct trib_landing_epoch *e = l->n_epochs == 0 ? NULL : &l->epochs[l->n_epochs - 1];
-    return e != NULL && e->snapshot && seal_of(l, e->number) == NULL ? e : NULL;
+    return e != NULL && e->snapshot && trib_landing_snapshot_of(l, e->number) == NULL ? e : NULL;
 }
 
 static int seal(struct trib_capture *c, const struct trib_landing_epoch *e, int64_t now_us, struct trib_step *ret,
@@ -171,7 +161,7 @@ static int seal(struct trib_capture *c, const struct trib_landing_epoch *e, int6
                                       .time_us = begin_us,
                                       .n_files = n,
                                       .files = (struct trib_landing_file *)(uintptr_t)files};
-    s.frontier = trib_feed_marks(c->feed, &s.n_frontier);
+    s.frontier = trib_landing_frontier(c->landing, &s.n_frontier);
     int rc = trib_landing_seal(c->landing, &s, err);
     free(s.frontier);
     if (rc == TRIB_E_EXISTS) {

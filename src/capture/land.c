@@ -97,11 +97,14 @@ int trib_landed_end(void *ctx, const char *lake_key, char ret_last[TRIB_POSITION
     return 0;
 }
 
-/* The name is taken: by another process, or by our own try whose answer was lost. What stands there counts. */
+/* The name is taken: by another process, or by our own try whose answer was lost. What stands there counts, once it is durable:
+ * its writer may have died before it saw to that. */
 static int adopt(struct trib_landing *l, struct trib_landing_shard *s, const char *key, bool *ret_same,
                  const struct trib_pile *p, struct trib_err *err)
 {
     char last[TRIB_POSITION_DIGITS + 1];
+    TRIB_CLEANUP(trib_cleanup_free) char *folder = trib_strndup(key, (size_t)(strrchr(key, '/') + 1 - key));
+    TRIB_TRY(trib_store_settle(l->lake, folder, key, err));
     TRIB_TRY(trib_landed_end(l->lake, key, last, err));
     *ret_same = strcmp(last, p->last) == 0;
     memcpy(s->last, last, sizeof last);

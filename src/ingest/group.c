@@ -53,6 +53,7 @@ struct filler {
     const char *missing_key; /* a key attribute without a column: no item can be placed */
     uint64_t chunk_bytes;
     char state_sequence[TRIB_SEQUENCE_LEN + 1]; /* of the open file's states; "" until one came */
+    const struct trib_landing_shard *shard;     /* of the open file, where it is an object of the landing */
     int64_t items;                              /* records of the open file */
 };
 
@@ -188,25 +189,50 @@ static int quarantine(struct filler *f, const struct trib_change *c, const struc
     return rc;
 }
 
+/* NULL: no object of the landing, or one whose shard is not documented (somebody removed it): the first epoch's. */
+static const struct trib_landing_shard *shard_of(const struct trib_landing *l, const char *key)
+{
+    char *stream, *shard, first[TRIB_POSITION_DIGITS + 1];
+    if (l == NULL || !trib_landing_parse(key, &stream, &shard, first)) {
+        return NULL;
+    }
+    const struct trib_landing_shard *s = trib_landing_find(l, stream, shard);
+    free(stream);
+    free(shard);
+    return s;
+}
+
 /* ---- order (merge.md) --------------------------------------------------------------------------------------------- */
 
 enum {
     EPOCH = 1,
     STATE = 0,
     CHANGE = 1
-}; /* `files` stay in epoch 1; generation 0 is a state of the world, 1 a change */
+}; /* `files` stay in epoch 1; generation 0 is a state of the world, 1 a change; what was landed has its own */
 
-/* Sets the rank, or *ret_why for a record that cannot be ranked. state_sequence: that of all states of this file, "" until known. */
-static void rank_record(const struct trib_change *c, const struct trib_source_file *s, struct rank *r,
-                        char state_sequence[TRIB_SEQUENCE_LEN + 1], const char **ret_why)
+/* A Streams record: in the landing its shard decides. */
+static int rank_streams(const struct filler *f, const struct trib_change *c, struct rank *r, struct trib_err *err)
+{
+    unsigned epoch = EPOCH;
+    uint32_t generation = CHANGE;
+    char digits[TRIB_POSITION_DIGITS + 1];
+    if (f->shard != NULL && trib_landing_digits(c->sequence_number, digits)) {
+        epoch = trib_landing_epoch_of(f->g->b->o->landing, f->shard, digits);
+        generation = f->shard->generation;
+    }
+    return trib_sequence_format(r->sequence, epoch, generation, c->sequence_number, err);
+}
+
+/* Sets the rank, or *ret_why for a record that cannot be ranked. */
+static void rank_record(struct filler *f, const struct trib_change *c, const struct trib_source_file *s, struct rank *r,
+                        const char **ret_why)
 {
     *r = (struct rank){.op = c->op, .event_ts_us = c->time_us};
     struct trib_err err;
     switch (c->kind) {
     case TRIB_KIND_STREAMS:
         r->origin = trib_origin_text(TRIB_ORIGIN_STREAM);
-        if (c->sequence_number.n == 0 ||
-            trib_sequence_format(r->sequence, EPOCH, CHANGE, c->sequence_number, &err) != 0) {
+        if (c->sequence_number.n == 0 || rank_streams(f, c, r, &err) != 0) {
             r->sequence[0] = '\0';
             *ret_why = "the record has no SequenceNumber of 1 to 40 digits";
         }
@@ -233,12 +259,12 @@ static void rank_record(const struct trib_change *c, const struct trib_source_fi
     case TRIB_KIND_AUTO: break;
     }
     bool export = s->export != NULL;
-    r->origin = trib_origin_text(export ? TRIB_ORIGIN_EXPORT : TRIB_ORIGIN_SNAPSHOT);
+    r->origin = trib_origin_text(s->epoch > 0 ? s->origin : export ? TRIB_ORIGIN_EXPORT : TRIB_ORIGIN_SNAPSHOT);
     r->event_ts_us = export ? s->export_time_us : s->mtime_us;
-    if (state_sequence[0] == '\0') {
-        trib_sequence_format_us(state_sequence, EPOCH, STATE, r->event_ts_us);
+    if (f->state_sequence[0] == '\0') {
+        trib_sequence_format_us(f->state_sequence, s->epoch > 0 ? s->epoch : EPOCH, STATE, r->event_ts_us);
     }
-    memcpy(r->sequence, state_sequence, sizeof r->sequence);
+    memcpy(r->sequence, f->state_sequence, sizeof r->sequence);
 }
 
 /* ---- rows --------------------------------------------------------------------------------------------------------- */
@@ -370,7 +396,7 @@ static int take_change(struct filler *f, struct trib_chunk *chunk, const struct 
     char why[320];
     const char *unranked = NULL;
     note_kind(f, c);
-    rank_record(c, source_file(f), &r, f->state_sequence, &unranked);
+    rank_record(f, c, source_file(f), &r, &unranked);
     if (unranked != NULL) {
         return quarantine(f, c, &r, unranked, err);
     }
@@ -489,6 +515,7 @@ static int fill(void *ctx, struct trib_chunk *chunk, struct trib_err *err)
             f->open = true;
             f->items = 0;
             f->state_sequence[0] = '\0';
+            f->shard = shard_of(g->b->o->landing, g->b->source->files[f->file].key);
         }
         TRIB_TRY(take_next(f, chunk, err));
     }

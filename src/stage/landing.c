@@ -182,6 +182,37 @@ unsigned trib_landing_epoch_of(const struct trib_landing *l, const struct trib_l
     return epoch;
 }
 
+struct trib_landing_mark *trib_landing_frontier(const struct trib_landing *l, size_t *ret_n)
+{
+    struct trib_landing_mark *m = trib_calloc(l->n_shards + 1, sizeof *m);
+    size_t n = 0;
+    for (size_t i = 0; i < l->n_shards; i++) {
+        const struct trib_landing_shard *s = &l->shards[i];
+        if (*s->last != '\0') {
+            m[n] = (struct trib_landing_mark){.stream = s->stream, .shard = s->shard};
+            memcpy(m[n++].last, s->last, sizeof s->last);
+        }
+    }
+    *ret_n = n;
+    return m;
+}
+
+const struct trib_landing_snapshot *trib_landing_snapshot_of(const struct trib_landing *l, unsigned epoch)
+{
+    for (size_t i = 0; i < l->n_snapshots; i++) {
+        if (l->snapshots[i].epoch == epoch) {
+            return &l->snapshots[i];
+        }
+    }
+    return NULL;
+}
+
+bool trib_epochs_wait(const char *property)
+{
+    return property != NULL && strstr(property, "\"snapshot\":\"pending\"") != NULL &&
+           strstr(property, "\"snapshot\":\"complete\"") == NULL;
+}
+
 bool trib_landing_digits(struct trib_view number, char to[TRIB_POSITION_DIGITS + 1])
 {
     while (number.n > 1 && number.p[0] == '0') {

@@ -26,6 +26,11 @@
 #include "dynamodb/change.h"
 #include "stage/stage.h"
 
+/* Bronze's property that shows the epochs; ingest writes it. */
+#define TRIB_EPOCHS_PROPERTY "tributary.epochs"
+/* true while a snapshot is awaited and none is there yet: a table that nobody has read is published complete, or not at all. */
+bool trib_epochs_wait(const char *property);
+
 enum { TRIB_POSITION_DIGITS = 64 }; /* Streams: 21 to 40, Kinesis: 56 */
 
 struct trib_landing_shard {
@@ -90,6 +95,11 @@ TRIB_CHECKED int trib_landing_add_shard(struct trib_landing *l, const struct tri
                                         struct trib_err *err);
 TRIB_CHECKED int trib_landing_end_shard(struct trib_landing *l, struct trib_landing_shard *s, struct trib_err *err);
 TRIB_CHECKED int trib_landing_seal(struct trib_landing *l, const struct trib_landing_snapshot *s, struct trib_err *err);
+/* Where every shard stands, ended ones too: the frontier of a snapshot that is sealed now. The texts are borrowed from l. [out] free() */
+struct trib_landing_mark *trib_landing_frontier(const struct trib_landing *l, size_t *ret_n);
+/* The snapshot of an epoch, NULL when it has no seal. [borrow] until the next refresh or seal */
+const struct trib_landing_snapshot *trib_landing_snapshot_of(const struct trib_landing *l, unsigned epoch);
+
 /* The hint. */
 TRIB_CHECKED int trib_landing_save_positions(struct trib_landing *l, int64_t now_us, struct trib_err *err);
 /* Reads an object's end: the sequence number of its last record, 64 digits. */

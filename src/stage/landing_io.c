@@ -257,21 +257,11 @@ static void keep_snapshot(struct trib_landing *l, const struct trib_landing_snap
     l->snapshots[l->n_snapshots++] = *s;
 }
 
-static bool has_snapshot(const struct trib_landing *l, unsigned epoch)
-{
-    for (size_t i = 0; i < l->n_snapshots; i++) {
-        if (l->snapshots[i].epoch == epoch) {
-            return true;
-        }
-    }
-    return false;
-}
-
 /* One look for each epoch that has none yet: a listing would name every page of every snapshot. */
 static int refresh_snapshots(struct trib_landing *l, struct trib_err *err)
 {
     for (size_t i = 0; i < l->n_epochs; i++) {
-        if (has_snapshot(l, l->epochs[i].number)) {
+        if (!l->epochs[i].snapshot || trib_landing_snapshot_of(l, l->epochs[i].number) != NULL) {
             continue;
         }
         TRIB_CLEANUP(trib_cleanup_free)

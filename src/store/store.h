@@ -57,6 +57,8 @@ TRIB_CHECKED int trib_store_open_file(const struct trib_fs *fs, const char *root
 /* By URL: a plain path or file://; s3:// is refused by name until it comes. */
 TRIB_CHECKED int trib_store_open(const struct trib_fs *fs, const char *url, struct trib_store **ret,
                                  struct trib_err *err);
+/* A folder of another store [borrow] as a store of its own: keys are relative to it. [out] trib_store_free */
+struct trib_store *trib_store_below(struct trib_store *s, const char *folder);
 void trib_store_free(struct trib_store *s);
 
 /* Callers use these; they only dispatch. */

@@ -244,7 +244,7 @@ int trib_capture_step(struct trib_capture *c, int64_t now_us, struct trib_step *
     }
     TRIB_TRY(step_snapshot(c, now_us, ret, err));
     if (c->o.once && is_done(c)) {
-        TRIB_TRY(trib_capture_flush(c, now_us, err));
+        TRIB_TRY(trib_capture_flush(c, now_us, ret, err));
         c->done = true;
         ret->due_us = INT64_MAX;
         return 0;
@@ -253,10 +253,16 @@ int trib_capture_step(struct trib_capture *c, int64_t now_us, struct trib_step *
     return 0;
 }
 
-int trib_capture_flush(struct trib_capture *c, int64_t now_us, struct trib_err *err)
+int trib_capture_flush(struct trib_capture *c, int64_t now_us, struct trib_step *ret, struct trib_err *err)
 {
-    int64_t records, bytes;
-    return c->feed == NULL ? 0 : trib_feed_land(c->feed, now_us, true, &records, &bytes, err);
+    int64_t records = 0, bytes = 0;
+    if (c->feed != NULL) {
+        TRIB_TRY(trib_feed_land(c->feed, now_us, true, &records, &bytes, err));
+    }
+    ret->rows_out += records;
+    ret->bytes_in += bytes;
+    ret->worked |= records > 0;
+    return 0;
 }
 
 bool trib_capture_done(const struct trib_capture *c) { return c->done; }

@@ -44,7 +44,8 @@ void trib_capture_free(struct trib_capture *c);
  */
 TRIB_CHECKED int trib_capture_step(struct trib_capture *c, int64_t now_us, struct trib_step *ret, struct trib_err *err);
 /* Lands every buffer now (drain, SIGTERM). */
-TRIB_CHECKED int trib_capture_flush(struct trib_capture *c, int64_t now_us, struct trib_err *err);
+TRIB_CHECKED int trib_capture_flush(struct trib_capture *c, int64_t now_us, struct trib_step *ret,
+                                    struct trib_err *err);
 /* once: everything up to the first step's time is landed, and the bootstrap, where one is needed, is sealed. */
 bool trib_capture_done(const struct trib_capture *c);
 

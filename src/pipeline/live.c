@@ -101,8 +101,10 @@ void trib_pipeline_flush(struct trib_pipeline *p)
     for (size_t i = 0; i < p->n_tables; i++) {
         struct trib_pipeline_table *t = &p->tables[i];
         struct trib_err err = {0};
-        if (t->capture != NULL && trib_capture_flush(t->capture, trib_now_us(p->env->clock), &err) != 0) {
-            trib_pipeline_tell(p, "capture", t->cfg->name, NULL, NULL, &err);
+        struct trib_step step = {.version = -1};
+        int rc = t->capture == NULL ? 0 : trib_capture_flush(t->capture, trib_now_us(p->env->clock), &step, &err);
+        if (rc != 0 || step.worked) {
+            trib_pipeline_tell(p, "capture", t->cfg->name, NULL, &step, rc != 0 ? &err : NULL);
         }
     }
 }

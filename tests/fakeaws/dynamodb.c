@@ -8,7 +8,7 @@
 
 enum { KEY_MAX = 1 << 16 };
 
-static struct fk_table *table_of(struct trib_fakeaws *f, const struct fk_req *q, struct fk_res *r)
+struct fk_table *fk_table_of(struct trib_fakeaws *f, const struct fk_req *q, struct fk_res *r)
 {
     const char *name = fk_str(q->json, "TableName");
     struct fk_table *t = fk_table_find(f, name);
@@ -100,7 +100,7 @@ double fk_read_units(size_t bytes, bool consistent)
 /* ---- items ------------------------------------------------------------------------------------------------------- */
 static void get_item(struct trib_fakeaws *f, struct fk_req *q, struct fk_res *r)
 {
-    struct fk_table *t = table_of(f, q, r);
+    struct fk_table *t = fk_table_of(f, q, r);
     json_t *keys = NULL;
     if (t == NULL || fk_spent(f, q, r, t) || !key_of(f, q, r, t, json_object_get(q->json, "Key"), true, &keys)) {
         return;
@@ -153,7 +153,7 @@ static json_t *current(const struct fk_table *t, json_t *keys)
 
 static void put_item(struct trib_fakeaws *f, struct fk_req *q, struct fk_res *r)
 {
-    struct fk_table *t = table_of(f, q, r);
+    struct fk_table *t = fk_table_of(f, q, r);
     json_t *item = json_object_get(q->json, "Item"), *keys = NULL;
     if (t == NULL || !key_of(f, q, r, t, item, false, &keys)) {
         return;
@@ -169,7 +169,7 @@ static void put_item(struct trib_fakeaws *f, struct fk_req *q, struct fk_res *r)
 
 static void delete_item(struct trib_fakeaws *f, struct fk_req *q, struct fk_res *r)
 {
-    struct fk_table *t = table_of(f, q, r);
+    struct fk_table *t = fk_table_of(f, q, r);
     json_t *keys = NULL;
     if (t == NULL || !key_of(f, q, r, t, json_object_get(q->json, "Key"), true, &keys)) {
         return;
@@ -185,7 +185,7 @@ static void delete_item(struct trib_fakeaws *f, struct fk_req *q, struct fk_res 
 
 static void update_item(struct trib_fakeaws *f, struct fk_req *q, struct fk_res *r)
 {
-    struct fk_table *t = table_of(f, q, r);
+    struct fk_table *t = fk_table_of(f, q, r);
     json_t *keys = NULL, *again = NULL;
     if (t == NULL || !key_of(f, q, r, t, json_object_get(q->json, "Key"), true, &keys)) {
         return;
@@ -362,7 +362,7 @@ static bool scan_opts(struct trib_fakeaws *f, const struct fk_req *q, struct fk_
 
 static void scan(struct trib_fakeaws *f, struct fk_req *q, struct fk_res *r)
 {
-    struct fk_table *t = table_of(f, q, r);
+    struct fk_table *t = fk_table_of(f, q, r);
     struct scan s;
     if (t == NULL || !scan_opts(f, q, r, &s) || fk_spent(f, q, r, t)) {
         return;
@@ -427,7 +427,7 @@ static void add_attribute(struct trib_buf *b, const char *name, char type, json_
 
 static void describe_table(struct trib_fakeaws *f, struct fk_req *q, struct fk_res *r)
 {
-    struct fk_table *t = table_of(f, q, r);
+    struct fk_table *t = fk_table_of(f, q, r);
     if (t == NULL) {
         return;
     }
@@ -527,7 +527,7 @@ static void describe_continuous_backups(struct trib_fakeaws *f, struct fk_req *q
 
 static void describe_time_to_live(struct trib_fakeaws *f, struct fk_req *q, struct fk_res *r)
 {
-    struct fk_table *t = table_of(f, q, r);
+    struct fk_table *t = fk_table_of(f, q, r);
     if (t != NULL && t->ttl != NULL) {
         trib_buf_addf(fk_body(r),
                       "{\"TimeToLiveDescription\":{\"TimeToLiveStatus\":\"ENABLED\",\"AttributeName\":\"%s\"}}",
@@ -535,6 +535,22 @@ static void describe_time_to_live(struct trib_fakeaws *f, struct fk_req *q, stru
     } else if (t != NULL) {
         trib_buf_adds(fk_body(r), "{\"TimeToLiveDescription\":{\"TimeToLiveStatus\":\"DISABLED\"}}");
     }
+}
+
+static void describe_kinesis(struct trib_fakeaws *f, struct fk_req *q, struct fk_res *r)
+{
+    struct fk_table *t = fk_table_of(f, q, r);
+    if (t == NULL) {
+        return;
+    }
+    trib_buf_addf(fk_body(r), "{\"TableName\":\"%s\",\"KinesisDataStreamDestinations\":[", t->name);
+    if (t->kinesis != NULL) {
+        trib_buf_addf(fk_body(r),
+                      "{\"StreamArn\":\"arn:aws:kinesis:%s:%s:stream/%s\",\"DestinationStatus\":\"ACTIVE\","
+                      "\"ApproximateCreationDateTimePrecision\":\"%s\"}",
+                      f->region, f->account, t->kinesis, t->kinesis_microsecond ? "MICROSECOND" : "MILLISECOND");
+    }
+    trib_buf_adds(fk_body(r), "]}");
 }
 
 int64_t fk_earliest(const struct trib_fakeaws *f, const struct fk_table *t)
@@ -564,6 +580,11 @@ void fk_dynamodb(struct trib_fakeaws *f, struct fk_req *q, struct fk_res *r)
         {"Scan", scan},
         {"DescribeTable", describe_table},
         {"ListTables", list_tables},
+        {"Query", fk_query},
+        {"ExportTableToPointInTime", fk_export_start},
+        {"DescribeExport", fk_export_describe},
+        {"ListExports", fk_export_list},
+        {"DescribeKinesisStreamingDestination", describe_kinesis},
         {"DescribeContinuousBackups", describe_continuous_backups},
         {"DescribeTimeToLive", describe_time_to_live},
     };

@@ -93,6 +93,32 @@ size_t trib_fakeaws_open_shards(struct trib_fakeaws *f, const char *table);
 void trib_fakeaws_trim(struct trib_fakeaws *f, const char *table, int64_t before_us);
 void trib_fakeaws_rotate_every(struct trib_fakeaws *f, int64_t us); /* default 4 h; 0: never */
 
+/* ---- exports: of tables with PITR, into the fake's S3 -------------------------------------------------------------- */
+/* take_us: how long one takes, -1: 1 to 10 minutes by the seed (the default); skew_us: AWS's clock is ahead of ours by this;
+ * failing: that many end FAILED. */
+void trib_fakeaws_exports(struct trib_fakeaws *f, int64_t take_us, int64_t skew_us, unsigned failing);
+
+/* ---- Kinesis: create the stream, then a table that names it ------------------------------------------------------------ */
+void trib_fakeaws_kinesis(struct trib_fakeaws *f, const char *stream, unsigned shards,
+                          int64_t retention_us); /* 0: 24 h */
+/* which: 0 …, of the open shards in the order of their hash keys. A merge joins it with the next one. */
+void trib_fakeaws_kinesis_split(struct trib_fakeaws *f, const char *stream, size_t which);
+void trib_fakeaws_kinesis_merge(struct trib_fakeaws *f, const char *stream, size_t which);
+size_t trib_fakeaws_kinesis_open(struct trib_fakeaws *f, const char *stream);
+uint64_t trib_fakeaws_kinesis_dropped(struct trib_fakeaws *f, const char *stream); /* FailedToReplicateRecordCount */
+/* From now on the table's changes carry microseconds, or milliseconds: it may change on a live stream. */
+void trib_fakeaws_kinesis_precision(struct trib_fakeaws *f, const char *table, bool microsecond);
+
+/* ---- SQS, SSM, STS ----------------------------------------------------------------------------------------------- */
+void trib_fakeaws_queue(struct trib_fakeaws *f, const char *queue);
+void trib_fakeaws_queue_send(struct trib_fakeaws *f, const char *queue, const char *body);
+size_t trib_fakeaws_queue_count(struct trib_fakeaws *f, const char *queue); /* messages, those in flight too */
+/* Objects made in the bucket from now on are told to the queue as S3 events. */
+void trib_fakeaws_bucket_events(struct trib_fakeaws *f, const char *bucket, const char *queue);
+void trib_fakeaws_parameter(struct trib_fakeaws *f, const char *name, const char *value);
+/* May be assumed; external_id NULL: none asked for; web_token: by AssumeRoleWithWebIdentity with this token. */
+void trib_fakeaws_role(struct trib_fakeaws *f, const char *arn, const char *external_id, const char *web_token);
+
 /* ---- S3 ---------------------------------------------------------------------------------------------------------- */
 void trib_fakeaws_bucket(struct trib_fakeaws *f, const char *bucket, const char *region); /* region NULL: the fake's */
 void trib_fakeaws_object_put(struct trib_fakeaws *f, const char *bucket, const char *key, struct trib_view bytes);

@@ -23,6 +23,8 @@ static void tick(struct trib_fakeaws *f)
     for (size_t i = 0; i < f->n_streams; i++) {
         fk_stream_tick(f, f->streams[i]);
     }
+    fk_export_tick(f);
+    fk_kinesis_tick(f);
 }
 
 void fk_lock(struct trib_fakeaws *f)
@@ -61,6 +63,7 @@ struct trib_fakeaws *fk_model_new(const struct trib_fakeaws_opts *o)
     f->now_us = o->now_us == 0 ? FIRST_US : o->now_us;
     f->latency_us = o->latency_us == 0 ? 3000 : o->latency_us < 0 ? 0 : o->latency_us;
     f->rotate_us = 4 * HOUR;
+    f->export_us = -1;
     f->real_clock = o->real_clock;
     f->no_limits = o->no_limits;
     f->no_auth = o->no_auth;
@@ -289,6 +292,7 @@ bool fk_write(struct trib_fakeaws *f, struct fk_table *t, json_t *keys, json_t *
     t->n_live += was->image == NULL ? 1U : 0U;
     t->n_live -= image == NULL ? 1U : 0U;
     fk_stream_write(f, t, i, was, &is, ttl);
+    fk_kinesis_write(f, t, i, was, &is, ttl);
     if (t->forget && i->n > 0) {
         free(i->v[0].image);
         i->n = 0;

@@ -56,6 +56,7 @@ struct fk_shard {
 struct fk_stream {
     char *arn, *label, *table, *view, *key_schema;
     int64_t created_us, disabled_us; /* 0: on */
+    int64_t last_ms;                 /* of the newest shard's id: ids rise, so a child is listed behind its parent */
     int64_t due_us;                  /* nothing rotates or is trimmed before */
     bool gone;                       /* off for more than 24 h */
     struct fk_shard **shards;
@@ -152,6 +153,8 @@ struct trib_fakeaws {
     struct trib_fakeaws_chaos chaos;
     struct fk_export **exports;
     size_t n_exports, exports_cap;
+    int64_t export_us, export_skew_us; /* export_us < 0: 1 to 10 min by the seed */
+    unsigned exports_failing;
     struct fk_kinesis **kinesis;
     size_t n_kinesis, kinesis_cap;
     struct fk_more *more;
@@ -228,6 +231,7 @@ struct fk_req {
 struct fk_res {
     struct trib_http_response *http;
     char request_id[40];
+    int64_t wait_us; /* the reply takes this longer (long polling) */
 };
 const char *fk_header(const struct fk_req *q, const char *lower_name);
 const char *fk_param(const struct fk_req *q, const char *name); /* NULL: absent */
@@ -263,8 +267,29 @@ double fk_read_units(size_t bytes, bool consistent);
 int64_t fk_earliest(const struct trib_fakeaws *f, const struct fk_table *t); /* restorable */
 int64_t fk_latest(const struct trib_fakeaws *f, const struct fk_table *t);
 
+struct fk_table *fk_table_of(struct trib_fakeaws *f, const struct fk_req *q, struct fk_res *r); /* or the error */
+/* query.c, export.c */
+void fk_query(struct trib_fakeaws *f, struct fk_req *q, struct fk_res *r);
+void fk_export_start(struct trib_fakeaws *f, struct fk_req *q, struct fk_res *r);
+void fk_export_describe(struct trib_fakeaws *f, struct fk_req *q, struct fk_res *r);
+void fk_export_list(struct trib_fakeaws *f, struct fk_req *q, struct fk_res *r);
+void fk_export_tick(struct trib_fakeaws *f);
+void fk_export_free(struct fk_export *e);
+
 void fk_dynamodb(struct trib_fakeaws *f, struct fk_req *q, struct fk_res *r);
 void fk_streams(struct trib_fakeaws *f, struct fk_req *q, struct fk_res *r);
+/* kinesis.c, services.c */
+void fk_kinesis_write(struct trib_fakeaws *f, struct fk_table *t, const struct fk_item *i, const struct fk_version *was,
+                      const struct fk_version *is, bool ttl);
+void fk_kinesis_tick(struct trib_fakeaws *f);
+void fk_kinesis_free(struct fk_kinesis *k);
+void fk_kinesis_answer(struct trib_fakeaws *f, struct fk_req *q, struct fk_res *r);
+void fk_more_free(struct fk_more *m);
+void fk_sqs(struct trib_fakeaws *f, struct fk_req *q, struct fk_res *r);
+void fk_ssm(struct trib_fakeaws *f, struct fk_req *q, struct fk_res *r);
+void fk_sts(struct trib_fakeaws *f, struct fk_req *q, struct fk_res *r);
+void fk_s3_url_key(struct trib_buf *b, const char *key); /* as lists and events encode it */
+
 void fk_s3(struct trib_fakeaws *f, struct fk_req *q, struct fk_res *r);
 const char *fk_s3_operation(const struct fk_req *q);
 void fk_s3_route(struct trib_fakeaws *f, struct fk_req *q); /* bucket and key of the URL */
@@ -273,6 +298,8 @@ void fk_object_put(struct trib_fakeaws *f, struct fk_bucket *b, const char *key,
 struct fk_object *fk_object_find(const struct fk_bucket *b, const char *key, size_t *ret_place);
 void fk_bucket_free(struct fk_bucket *b);
 struct fk_object *fk_object_new(struct trib_fakeaws *f, struct fk_bucket *b, const char *key, struct trib_view bytes);
+/* A new object is whole: who asked to be told of it is told (SQS). */
+void fk_object_told(struct trib_fakeaws *f, const struct fk_bucket *b, const struct fk_object *o);
 void fk_object_del(struct fk_bucket *b, const char *key);
 struct trib_http_header *fk_meta_of(const struct fk_req *q, size_t *ret_n);
 void fk_meta_free(struct trib_http_header *meta, size_t n);

@@ -288,6 +288,9 @@ struct route {
 static const struct route routes[] = {
     {"DynamoDB_20120810.", "1.0", "dynamodb", fk_dynamodb},
     {"DynamoDBStreams_20120810.", "1.0", "streams", fk_streams},
+    {"Kinesis_20131202.", "1.1", "kinesis", fk_kinesis_answer},
+    {"AmazonSQS.", "1.0", "sqs", fk_sqs},
+    {"AmazonSSM.", "1.1", "ssm", fk_ssm},
 };
 
 static const struct route *route_of(struct trib_fakeaws *f, struct fk_req *q)
@@ -299,7 +302,9 @@ static const struct route *route_of(struct trib_fakeaws *f, struct fk_req *q)
             return &routes[i];
         }
     }
-    if (target == NULL) {
+    if (target == NULL && strcmp(q->path, "/") == 0 && fk_param(q, "Action") != NULL) {
+        q->operation = trib_asprintf("sts.%s", fk_param(q, "Action"));
+    } else if (target == NULL) {
         fk_s3_route(f, q);
         q->operation = trib_asprintf("s3.%s", fk_s3_operation(q));
     } else {
@@ -315,6 +320,10 @@ static void answer(struct trib_fakeaws *f, struct fk_req *q, struct fk_res *r, c
     }
     if (is_s3(q)) {
         fk_s3(f, q, r);
+        return;
+    }
+    if (is_query(q)) {
+        fk_sts(f, q, r);
         return;
     }
     if (route == NULL) {
@@ -378,6 +387,7 @@ static void handle(struct trib_fakeaws *f, const struct trib_http_request *http,
         fk_fault(f, &q, &r, fault);
     } else if (fault != TRIB_FAKEAWS_RESET && fault != TRIB_FAKEAWS_NO_CONNECT) {
         answer(f, &q, &r, route);
+        wire->delay_us += r.wait_us;
         if (fault == TRIB_FAKEAWS_500_DONE) {
             fk_fault(f, &q, &r, TRIB_FAKEAWS_500);
         }
@@ -517,6 +527,15 @@ void trib_fakeaws_free(struct trib_fakeaws *f)
     for (size_t i = 0; i < f->n_buckets; i++) {
         fk_bucket_free(f->buckets[i]);
     }
+    for (size_t i = 0; i < f->n_exports; i++) {
+        fk_export_free(f->exports[i]);
+    }
+    for (size_t i = 0; i < f->n_kinesis; i++) {
+        fk_kinesis_free(f->kinesis[i]);
+    }
+    fk_more_free(f->more);
+    free(f->exports);
+    free(f->kinesis);
     for (size_t i = 0; i < f->n_credentials; i++) {
         free(f->credentials[i].key_id);
         free(f->credentials[i].secret);

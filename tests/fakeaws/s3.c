@@ -136,7 +136,7 @@ struct fk_object *fk_object_new(struct trib_fakeaws *f, struct fk_bucket *b, con
 
 void fk_object_put(struct trib_fakeaws *f, struct fk_bucket *b, const char *key, struct trib_view bytes)
 {
-    (void)fk_object_new(f, b, key, bytes);
+    fk_object_told(f, b, fk_object_new(f, b, key, bytes));
 }
 
 void fk_object_del(struct fk_bucket *b, const char *key)
@@ -248,6 +248,7 @@ static void put_object(struct trib_fakeaws *f, struct fk_req *q, struct fk_res *
     }
     struct fk_object *o = fk_object_new(f, b, q->key, q->body);
     o->meta = fk_meta_of(q, &o->n_meta);
+    fk_object_told(f, b, o);
     fk_set(r, "etag", o->etag);
     fk_tell_sse(r, o->meta, o->n_meta);
 }
@@ -350,13 +351,9 @@ void fk_xml(struct trib_buf *b, const char *text)
     }
 }
 
-/* As encoding-type=url has it: a form's encoding, slashes stay. */
-static void add_key(struct trib_buf *b, const char *key, bool url)
+/* A form's encoding; slashes stay. */
+void fk_s3_url_key(struct trib_buf *b, const char *key)
 {
-    if (!url) {
-        fk_xml(b, key);
-        return;
-    }
     for (; *key != '\0'; key++) {
         bool plain = (*key >= 'a' && *key <= 'z') || (*key >= 'A' && *key <= 'Z') || (*key >= '0' && *key <= '9') ||
                      strchr("-._*/", *key) != NULL;
@@ -367,6 +364,15 @@ static void add_key(struct trib_buf *b, const char *key, bool url)
         } else {
             trib_buf_addf(b, "%%%02X", (unsigned char)*key);
         }
+    }
+}
+
+static void add_key(struct trib_buf *b, const char *key, bool url)
+{
+    if (url) {
+        fk_s3_url_key(b, key);
+    } else {
+        fk_xml(b, key);
     }
 }
 

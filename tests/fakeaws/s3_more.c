@@ -279,6 +279,7 @@ void fk_s3_complete_upload(struct trib_fakeaws *f, struct fk_req *q, struct fk_r
         o->n_meta = u->n_meta;
         u->meta = NULL;
         u->n_meta = 0;
+        fk_object_told(f, b, o);
         fk_tell_sse(r, o->meta, o->n_meta);
         trib_buf_adds(fk_body(r), "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<CompleteMultipartUploadResult "
                                   "xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><Bucket>");

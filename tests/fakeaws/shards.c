@@ -48,7 +48,8 @@ static struct fk_shard *shard_new(struct trib_fakeaws *f, struct fk_stream *s, c
                                   uint64_t hi, int64_t at_us)
 {
     struct fk_shard *h = trib_calloc(1, sizeof *h);
-    h->id = trib_asprintf("shardId-%020lld-%08llx", (long long)(at_us / 1000),
+    s->last_ms = at_us / 1000 > s->last_ms ? at_us / 1000 : s->last_ms + 1;
+    h->id = trib_asprintf("shardId-%020lld-%08llx", (long long)s->last_ms,
                           (unsigned long long)(fk_hash(&f->serial, sizeof f->serial, 3) & 0xffffffffU));
     f->serial++;
     h->parent = parent == NULL ? NULL : trib_strdup(parent);
@@ -59,14 +60,8 @@ static struct fk_shard *shard_new(struct trib_fakeaws *f, struct fk_stream *s, c
     h->rotate_us = f->rotate_us == 0
                        ? INT64_MAX
                        : at_us + f->rotate_us + (int64_t)trib_seeded_below(&f->rng, (uint64_t)f->rotate_us / 16 + 1);
-    size_t place = s->n;
-    while (place > 0 && strcmp(s->shards[place - 1]->id, h->id) > 0) {
-        place--;
-    }
     TRIB_GROW(s->shards, s->cap, s->n + 1);
-    memmove(s->shards + place + 1, s->shards + place, (s->n - place) * sizeof *s->shards);
-    s->shards[place] = h;
-    s->n++;
+    s->shards[s->n++] = h;
     s->due_us = 0;
     return h;
 }

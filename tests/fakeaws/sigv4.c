@@ -272,7 +272,8 @@ static bool in_time(struct trib_fakeaws *f, const struct fk_req *q, struct fk_re
 static bool scope(struct trib_fakeaws *f, const struct fk_req *q, struct fk_res *r, const struct auth *a, bool s3)
 {
     struct fk_bucket *b = s3 && q->bucket != NULL ? fk_bucket_find(f, q->bucket) : NULL;
-    const char *region = b == NULL ? f->region : b->region;
+    bool sts = strncmp(q->operation, "sts.", 4) == 0; /* its global endpoint signs for us-east-1 */
+    const char *region = b != NULL ? b->region : sts && strcmp(a->region, "us-east-1") == 0 ? a->region : f->region;
     const char *signing = s3 ? "s3" : strncmp(q->operation, "streams.", 8) == 0 ? "dynamodb" : NULL;
     size_t n = strcspn(q->operation, ".");
     bool right = signing != NULL ? strcmp(a->service, signing) == 0

@@ -387,7 +387,7 @@ enum trib_aws_answer trib_aws_answer(const struct trib_aws *a, const struct trib
     struct failure f = {.code = ""};
     parse(&c->response, &f);
     enum trib_aws_answer kind = kind_of(&f, c->response.status);
-    struct meaning m = meaning_of(a, c, &f, kind, action, provider == NULL ? "no provider (unsigned)" : provider);
+    struct meaning m = meaning_of(a, c, &f, kind, action, provider);
     (void)trib_err_set(err, m.code, "%s: %s: %s%s%s", action, f.code, f.message, *m.remedy == '\0' ? "" : ": ",
                        m.remedy);
     err->retriable = m.retriable;

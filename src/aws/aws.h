@@ -74,6 +74,7 @@ struct trib_aws_call {
     const char *to_path;
     size_t max_body_bytes;
     int64_t connect_us, idle_us, total_us; /* of one try, see http.h; 0: its defaults */
+    bool direct;                           /* through no proxy: addresses of this machine's */
     struct trib_retry retry;               /* zero: default; attempts 1: no repeat, the caller has its own schedule */
     bool (*is_final)(
         const struct trib_http_response *r); /* a status that is an answer, not a failure (412, 404); NULL: 2xx only */

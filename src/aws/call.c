@@ -69,15 +69,31 @@ static char *encoded(const char *text)
     return s;
 }
 
-static void build_url(const struct batch *b, struct attempt *t)
+/* What would not fit the buffers below would be cut, and be another name. */
+static int check_length(const struct trib_aws_call *c, struct trib_err *err)
+{
+    size_t n = c->path == NULL ? 0 : strlen(c->path);
+    for (size_t i = 0; i < c->n_query; i++) {
+        n += strlen(c->query[i].name) + (c->query[i].value == NULL ? 0 : strlen(c->query[i].value));
+    }
+    return n > URL_MAX / 4 ? trib_err_set(err, TRIB_E_LIMIT, "a path and query of %zu bytes", n) : 0;
+}
+
+static int build_url(const struct batch *b, struct attempt *t)
 {
     const struct trib_aws_call *c = t->call;
     if (c->url != NULL) {
         assert(b->who == NOBODY);
         t->url = trib_strdup(c->url);
-        return;
+        return 0;
     }
     char *endpoint = c->endpoint != NULL ? trib_strdup(c->endpoint) : trib_aws_endpoint(b->a, c->service);
+    char what[80];
+    (void)snprintf(what, sizeof what, "the endpoint of %s (AWS_ENDPOINT_URL or endpoint_url sets it)", c->service);
+    if (trib_aws_check_url(endpoint, what, &t->call->err) != 0) {
+        free(endpoint);
+        return TRIB_E_CONFIG;
+    }
     if (c->host_bucket != NULL) {
         const char *host = strstr(endpoint, "://") + 3;
         t->base = trib_asprintf("%.*s%s.%s", (int)(host - endpoint), endpoint, c->host_bucket, host);
@@ -94,6 +110,7 @@ static void build_url(const struct batch *b, struct attempt *t)
     t->query = trib_canonical_query(c->query, c->n_query);
     t->url =
         trib_asprintf("%.*s%s%s%s", (int)(after - t->base), t->base, t->path, *t->query == '\0' ? "" : "?", t->query);
+    return 0;
 }
 
 static int hash_body(const struct batch *b, struct attempt *t)
@@ -160,7 +177,8 @@ static struct trib_http_request request_of(const struct batch *b, struct attempt
                                       .connect_us = c->connect_us,
                                       .idle_us = c->idle_us,
                                       .total_us = c->total_us,
-                                      .ca_bundle = b->a->ca_bundle};
+                                      .ca_bundle = b->a->ca_bundle,
+                                      .direct = c->direct};
 }
 
 static struct trib_http_request signed_request(const struct batch *b, struct attempt *t,
@@ -412,8 +430,7 @@ static void prepare(struct batch *b, struct attempt *t, struct trib_aws_call *c)
     t->left = c->retry.attempts;
     c->tries = 0;
     trib_err_clear(&c->err);
-    build_url(b, t);
-    t->done = hash_body(b, t) != 0;
+    t->done = check_length(c, &c->err) != 0 || build_url(b, t) != 0 || hash_body(b, t) != 0;
     fixed_headers(t);
 }
 

@@ -116,3 +116,14 @@ char *trib_aws_endpoint_in(const struct trib_aws *a, const char *service, const 
     }
     return trib_strndup(set, n);
 }
+
+/* http(s)://host[:port][/path]: no user, no query, nothing that would have to be encoded. */
+int trib_aws_check_url(const char *url, const char *what, struct trib_err *err)
+{
+    const char *host = url == NULL                        ? "h"
+                       : strncmp(url, "http://", 7) == 0  ? url + 7
+                       : strncmp(url, "https://", 8) == 0 ? url + 8
+                                                          : "";
+    bool fine = *host != '\0' && *host != '/' && strpbrk(host, "@?# \t\r\n\\") == NULL;
+    return fine ? 0 : trib_err_set(err, TRIB_E_CONFIG, "%s is no URL like http://host:port or https://host/path", what);
+}

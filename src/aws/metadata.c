@@ -20,6 +20,7 @@ static struct trib_aws_call local_call(const char *endpoint, const char *method,
                                   .method = method,
                                   .path = path,
                                   .max_body_bytes = 1 << 16,
+                                  .direct = true,
                                   .connect_us = SECOND_US,
                                   .total_us = 2 * SECOND_US,
                                   .retry = {3, 100000, SECOND_US}};

@@ -52,6 +52,9 @@ const struct trib_aws_service *trib_aws_service(const char *prefix); /* never NU
 
 char *trib_aws_endpoint_in(const struct trib_aws *a, const char *service, const char *region); /* [out] free() */
 
+/* Of a URL that somebody set; NULL is fine. */
+TRIB_CHECKED int trib_aws_check_url(const char *url, const char *what, struct trib_err *err);
+
 /* call.c: calls with those credentials instead of the session's, unsigned where they are NULL. */
 TRIB_CHECKED int trib_aws_calls_as(struct trib_aws *a, const struct trib_aws_credentials *as,
                                    struct trib_aws_call *calls, size_t n, struct trib_err *err);

@@ -132,19 +132,11 @@ static int find_region(struct trib_aws *a, const struct trib_aws_opts *o, struct
     return 0;
 }
 
-static int check_url(const char *url, const char *what, struct trib_err *err)
-{
-    bool fine = url == NULL || strncmp(url, "http://", 7) == 0 || strncmp(url, "https://", 8) == 0;
-    return fine ? 0
-                : trib_err_set(err, TRIB_E_CONFIG, "%s '%.200s' is no URL: it begins with http:// or https://", what,
-                               url);
-}
-
 static int settle(struct trib_aws *a, const struct trib_aws_opts *o, struct trib_err *err)
 {
     TRIB_TRY(trib_profiles_load(&a->host, &a->profiles, err));
     TRIB_TRY(find_profile(a, o, err));
-    TRIB_TRY(check_url(o->endpoint_url, "aws.endpoint_url", err));
+    TRIB_TRY(trib_aws_check_url(o->endpoint_url, "aws.endpoint_url", err));
     a->endpoint_url = dup_or_null(o->endpoint_url);
     a->role_arn = dup_or_null(o->role_arn);
     a->external_id = dup_or_null(o->external_id);

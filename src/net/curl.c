@@ -212,8 +212,12 @@ static bool transfer_begin(struct transfer *t)
     (void)curl_easy_setopt(e, CURLOPT_TIMEOUT_MS, ms_or(q->total_us, 300000));
     (void)curl_easy_setopt(e, CURLOPT_LOW_SPEED_LIMIT, 1L);
     (void)curl_easy_setopt(e, CURLOPT_LOW_SPEED_TIME, ms_or(q->idle_us, 30000) / 1000 + 1);
+    (void)curl_easy_setopt(e, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
     if (q->ca_bundle != NULL) {
         (void)curl_easy_setopt(e, CURLOPT_CAINFO, q->ca_bundle);
+    }
+    if (q->direct) {
+        (void)curl_easy_setopt(e, CURLOPT_NOPROXY, "*");
     }
     set_body(t);
     return true;
@@ -224,14 +228,21 @@ static struct trib_view url_host(const char *url)
 {
     const char *p = strstr(url, "://");
     p = p == NULL ? url : p + 3;
-    return (struct trib_view){p, strcspn(p, "/?#")};
+    size_t n = strcspn(p, "/?#");
+    for (size_t i = n; i > 0; i--) {
+        if (p[i - 1] == '@') {
+            return (struct trib_view){p + i, n - i};
+        }
+    }
+    return (struct trib_view){p, n};
 }
 
-static bool is_tls(CURLcode c)
+/* A failed handshake (CURLE_SSL_CONNECT_ERROR) may be a reset, so it is worth another try; a certificate is not. */
+static bool is_certificate(CURLcode c)
 {
-    return c == CURLE_SSL_CONNECT_ERROR || c == CURLE_PEER_FAILED_VERIFICATION || c == CURLE_SSL_CACERT_BADFILE ||
-           c == CURLE_SSL_CERTPROBLEM || c == CURLE_SSL_CIPHER || c == CURLE_SSL_ISSUER_ERROR ||
-           c == CURLE_SSL_INVALIDCERTSTATUS || c == CURLE_SSL_PINNEDPUBKEYNOTMATCH;
+    return c == CURLE_PEER_FAILED_VERIFICATION || c == CURLE_SSL_CACERT_BADFILE || c == CURLE_SSL_CERTPROBLEM ||
+           c == CURLE_SSL_CIPHER || c == CURLE_SSL_ISSUER_ERROR || c == CURLE_SSL_INVALIDCERTSTATUS ||
+           c == CURLE_SSL_PINNEDPUBKEYNOTMATCH;
 }
 
 static void set_failure(struct transfer *t, CURLcode code)
@@ -240,7 +251,8 @@ static void set_failure(struct transfer *t, CURLcode code)
     struct trib_view host = url_host(t->request->url);
     const char *why = *t->text != '\0' ? t->text : curl_easy_strerror(code);
     int n = (int)(host.n < 200 ? host.n : 200);
-    bool reached = true; /* the server may have seen the request */
+    long sent = 0; /* bytes of the head: the server may have seen the request */
+    (void)curl_easy_getinfo(t->easy, CURLINFO_REQUEST_SIZE, &sent);
     if (t->too_long) {
         (void)trib_err_set(err, TRIB_E_LIMIT, "%.*s: the answer is longer than %zu bytes", n, host.p,
                            t->response->body.max);
@@ -248,33 +260,29 @@ static void set_failure(struct transfer *t, CURLcode code)
         (void)trib_err_errno(err, t->local_errno, "%s",
                              t->request->to_path != NULL ? t->request->to_path : t->request->body_path);
     } else if (code == CURLE_COULDNT_RESOLVE_HOST || code == CURLE_COULDNT_RESOLVE_PROXY) {
-        reached = false;
         (void)trib_err_set(err, TRIB_E_UNAVAILABLE,
                            "no address for %.*s (%s): check the region, endpoint_url and this machine's DNS", n, host.p,
                            why);
     } else if (code == CURLE_COULDNT_CONNECT) {
-        reached = false;
         (void)trib_err_set(err, TRIB_E_UNAVAILABLE,
                            "cannot connect to %.*s (%s): check endpoint_url, the network and its firewall", n, host.p,
                            why);
-    } else if (is_tls(code)) {
-        reached = false;
+    } else if (is_certificate(code) || code == CURLE_SSL_CONNECT_ERROR) {
         (void)trib_err_set(
             err, TRIB_E_UNAVAILABLE,
             "TLS with %.*s failed (%s): check the endpoint's name, this machine's clock and its CA certificates "
             "(AWS_CA_BUNDLE names others)",
             n, host.p, why);
-        err->retriable = false;
+        err->retriable = !is_certificate(code);
     } else if (code == CURLE_OPERATION_TIMEDOUT) {
         (void)trib_err_set(err, TRIB_E_UNAVAILABLE, "no answer from %.*s in time (%s)", n, host.p, why);
         (void)snprintf(err->service_code, sizeof err->service_code, "RequestTimeout");
-    } else if (code == CURLE_URL_MALFORMAT || code == CURLE_UNSUPPORTED_PROTOCOL) {
-        reached = false;
+    } else if (code == CURLE_URL_MALFORMAT || (code == CURLE_UNSUPPORTED_PROTOCOL && sent == 0)) {
         (void)trib_err_set(err, TRIB_E_CONFIG, "not a URL of http or https: %.*s (%s)", n, host.p, why);
     } else {
         (void)trib_err_set(err, TRIB_E_UNAVAILABLE, "the connection to %.*s broke (%s)", n, host.p, why);
     }
-    err->ambiguous = reached;
+    err->ambiguous = sent > 0;
 }
 
 static void transfer_end(struct transfer *t, CURLcode code)
@@ -312,6 +320,9 @@ static void transfer_free(struct transfer *t)
     }
     curl_slist_free_all(t->headers);
     curl_easy_cleanup(t->easy);
+    t->upload = t->download = NULL;
+    t->headers = NULL;
+    t->easy = NULL;
 }
 
 /* ---- a batch ------------------------------------------------------------------------------------------------------ */
@@ -326,7 +337,6 @@ static CURLM *borrow_multi(struct net_curl *nc)
     (void)pthread_mutex_unlock(&nc->lock);
     if (m == NULL) {
         m = curl_multi_init();
-        (void)curl_multi_setopt(m, CURLMOPT_MAX_TOTAL_CONNECTIONS, (long)nc->max_connections);
         (void)curl_multi_setopt(m, CURLMOPT_MAXCONNECTS, (long)nc->max_connections);
         (void)curl_multi_setopt(m, CURLMOPT_PIPELINING, (long)CURLPIPE_NOTHING);
     }
@@ -341,55 +351,95 @@ static void return_multi(struct net_curl *nc, CURLM *m)
     (void)pthread_mutex_unlock(&nc->lock);
 }
 
-static void collect(CURLM *m)
+struct batch {
+    CURLM *m;
+    struct transfer *transfers;
+    size_t n, next, running;
+};
+
+/* No more at once than there may be connections: a transfer that waits for one would use up its time to connect. */
+static void start_some(struct batch *b, size_t max)
+{
+    for (; b->next < b->n && b->running < max; b->next++) {
+        struct transfer *t = &b->transfers[b->next];
+        if (!transfer_begin(t)) {
+            transfer_free(t);
+        } else if (curl_multi_add_handle(b->m, t->easy) != CURLM_OK) {
+            set_failure(t, CURLE_FAILED_INIT);
+            transfer_free(t);
+        } else {
+            b->running++;
+        }
+    }
+}
+
+static void collect(struct batch *b)
 {
     int left;
     const CURLMsg *msg;
-    while ((msg = curl_multi_info_read(m, &left)) != NULL) {
+    while ((msg = curl_multi_info_read(b->m, &left)) != NULL) {
         if (msg->msg == CURLMSG_DONE) {
             CURL *easy = msg->easy_handle;
             CURLcode code = msg->data.result;
             struct transfer *t = NULL;
             (void)curl_easy_getinfo(easy, CURLINFO_PRIVATE, (char **)&t);
-            (void)curl_multi_remove_handle(m, easy);
             transfer_end(t, code);
+            (void)curl_multi_remove_handle(b->m, easy);
+            transfer_free(t);
+            b->running--;
         }
     }
+}
+
+/* Out of memory, or a bug: what is not done fails, and the multi handle is not used again. */
+static void give_up(struct batch *b)
+{
+    for (size_t i = 0; i < b->n; i++) {
+        struct transfer *t = &b->transfers[i];
+        if (t->response->status == 0 && t->response->err.code == TRIB_OK) {
+            (void)trib_err_set(&t->response->err, TRIB_E_INTERNAL, "libcurl failed");
+            t->response->err.ambiguous = true;
+        }
+        if (t->easy != NULL) {
+            (void)curl_multi_remove_handle(b->m, t->easy);
+            transfer_free(t);
+        }
+    }
+    (void)curl_multi_cleanup(b->m);
 }
 
 static void curl_perform(void *ctx, const struct trib_http_request *requests, struct trib_http_response *responses,
                          size_t n)
 {
     struct net_curl *nc = ctx;
-    CURLM *m = borrow_multi(nc);
-    struct transfer *t = trib_calloc(n, sizeof *t);
+    struct batch b = {borrow_multi(nc), trib_calloc(n + 1, sizeof *b.transfers), n, 0, 0};
     for (size_t i = 0; i < n; i++) {
-        t[i].request = &requests[i];
-        t[i].response = &responses[i];
-        if (transfer_begin(&t[i])) {
-            (void)curl_multi_add_handle(m, t[i].easy);
-        }
+        b.transfers[i].request = &requests[i];
+        b.transfers[i].response = &responses[i];
     }
-    int running = 1;
-    while (running > 0) {
-        CURLMcode rc = curl_multi_perform(m, &running);
-        collect(m);
-        if (rc == CURLM_OK && running > 0) {
-            rc = curl_multi_poll(m, NULL, 0, 1000, NULL);
+    CURLMcode rc = CURLM_OK;
+    for (;;) {
+        start_some(&b, nc->max_connections);
+        if (b.running == 0) {
+            break;
+        }
+        int running;
+        rc = curl_multi_perform(b.m, &running);
+        size_t before = b.running;
+        collect(&b);
+        if (rc == CURLM_OK && b.running == before) {
+            rc = curl_multi_poll(b.m, NULL, 0, 1000, NULL);
         }
         if (rc != CURLM_OK) {
-            break; /* out of memory or a bug: what has no answer below fails */
+            break;
         }
     }
-    for (size_t i = 0; i < n; i++) {
-        if (responses[i].status == 0 && responses[i].err.code == TRIB_OK) {
-            (void)curl_multi_remove_handle(m, t[i].easy);
-            set_failure(&t[i], CURLE_FAILED_INIT);
-        }
-        transfer_free(&t[i]);
+    if (rc == CURLM_OK) {
+        return_multi(nc, b.m);
+    } else {
+        give_up(&b);
     }
-    free(t);
-    return_multi(nc, m);
+    free(b.transfers);
 }
 
 static void curl_sleep(void *ctx, int64_t us)

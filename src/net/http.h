@@ -32,6 +32,7 @@ struct trib_http_request {
     int64_t connect_us, idle_us,
         total_us;          /* limits: connecting, a second without a byte …, the whole call; 0: 5 s, 30 s, 300 s */
     const char *ca_bundle; /* PEM file, or NULL: the system's. TLS is always verified. */
+    bool direct;           /* through no proxy, whatever http_proxy says */
 };
 
 struct trib_http_response {
@@ -61,7 +62,7 @@ static inline void trib_net_perform(const struct trib_net *net, const struct tri
     net->perform(net->ctx, requests, responses, n);
 }
 
-/* libcurl. max_connections: at once, over all hosts; 0: 32. [out] trib_net_curl_free */
+/* libcurl. max_connections: of one batch at once, over all hosts; 0: 32. Proxies as http_proxy, https_proxy and no_proxy say. [out] trib_net_curl_free */
 struct trib_net *trib_net_curl_new(unsigned max_connections);
 void trib_net_curl_free(struct trib_net *net);
 

@@ -30,7 +30,11 @@ static void set_code(struct failure *f, const char *text)
 {
     const char *hash = strrchr(text, '#');
     text = hash == NULL ? text : hash + 1;
-    (void)snprintf(f->code, sizeof f->code, "%.*s", (int)strcspn(text, ":"), text);
+    size_t n = 0;
+    while (isalnum((unsigned char)text[n]) || text[n] == '.' || text[n] == '_' || text[n] == '-') {
+        n++;
+    }
+    (void)snprintf(f->code, sizeof f->code, "%.*s", (int)n, text);
 }
 
 static void copy(char *to, size_t size, const char *text)

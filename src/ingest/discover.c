@@ -291,6 +291,13 @@ static void add_snapshots(struct trib_discover *d, const struct trib_taken *take
                 add_pending(d, &f);
             }
         }
+        TRIB_CLEANUP(trib_cleanup_free) char *gone = trib_landing_gone_key(l, s->epoch);
+        const char *name = gone + strlen(l->root) + 1;
+        if (ready && s->gone && !trib_taken_has(taken, trib_view_of(name))) {
+            const struct trib_source_file f = {
+                .key = trib_strdup(name), .mtime_us = s->time_us, .items = -1, .epoch = s->epoch, .origin = s->origin};
+            add_pending(d, &f);
+        }
     }
 }
 

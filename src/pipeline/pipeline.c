@@ -4,6 +4,7 @@
  */
 #include <stdlib.h>
 
+#include "merge/gone.h"
 #include "pipeline/own.h"
 
 #include "ingest/source.h"
@@ -255,6 +256,29 @@ static void ingest_table(struct trib_pipeline *p, struct trib_pipeline_table *t)
     (void)drain(p, t->ingest, step_ingest, "ingest", t->cfg->name, NULL, &worked); /* told */
 }
 
+/* Keys that a full snapshot lacks, once its rows are merged everywhere: more for Bronze. */
+static bool tell_gone(struct trib_pipeline *p, struct trib_pipeline_table *t)
+{
+    if (t->landing == NULL) {
+        return false;
+    }
+    const struct trib_merge_opts **targets = trib_calloc(t->n_targets, sizeof *targets);
+    size_t n = 0;
+    for (size_t k = 0; k < t->n_targets; k++) {
+        if (!t->targets[k].opts.history) {
+            targets[n++] = &t->targets[k].opts;
+        }
+    }
+    struct trib_err err = {0};
+    bool worked = false;
+    int rc = trib_merge_gone(p->env, targets, n, t->landing, &worked, &err);
+    free(targets);
+    if (rc != 0) {
+        trib_pipeline_tell(p, "merge", t->cfg->name, NULL, NULL, &err);
+    }
+    return rc == 0 && worked;
+}
+
 static void merge_table(struct trib_pipeline *p, struct trib_pipeline_table *t)
 {
     for (size_t k = 0; k < t->n_targets; k++) {
@@ -306,6 +330,10 @@ int trib_pipeline_drain(struct trib_pipeline *p, unsigned stages, struct trib_er
         }
         if ((stages & TRIB_RUN_MERGE) != 0) {
             merge_table(p, &p->tables[i]);
+            if ((stages & TRIB_RUN_INGEST) != 0 && tell_gone(p, &p->tables[i])) {
+                ingest_table(p, &p->tables[i]);
+                merge_table(p, &p->tables[i]);
+            }
         }
     }
     if ((stages & TRIB_RUN_MARTS) != 0) {

@@ -13,6 +13,7 @@
  *                                  record's creation time, so that two racers name one object alike; put-if-absent: the loser
  *                                  reads the winner's object and takes its end for its own
  *   _snapshots/NNNN/<part>.json.gz|zst  pages of a scan, or an export's files (by their own names), of epoch NNNN; not visible before
+ *   _snapshots/NNNN/gone.json           keys that the full snapshot lacks, as deletes, a line each
  *   _snapshots/NNNN/manifest.json       the seal: kind, origin, time, the files, the frontier (per shard the sequence number that must be in
  *                                  Bronze before), full or not
  *
@@ -60,6 +61,7 @@ struct trib_landing_snapshot {
     enum trib_origin origin;
     bool full; /* false: an incremental export, what it does not name is untouched */
     bool sealed;
+    bool gone;       /* full ones behind the first epoch: what it lacks is told too (merge/gone.h) */
     int64_t time_us; /* T of merge.md: the number of every record that carries no time of its own */
     size_t n_files;
     struct trib_landing_file {
@@ -99,6 +101,9 @@ TRIB_CHECKED int trib_landing_seal(struct trib_landing *l, const struct trib_lan
 struct trib_landing_mark *trib_landing_frontier(const struct trib_landing *l, size_t *ret_n);
 /* The snapshot of an epoch, NULL when it has no seal. [borrow] until the next refresh or seal */
 const struct trib_landing_snapshot *trib_landing_snapshot_of(const struct trib_landing *l, unsigned epoch);
+
+/* <root>/_snapshots/NNNN/gone.json. [out] free() */
+char *trib_landing_gone_key(const struct trib_landing *l, unsigned epoch);
 
 /* The hint. */
 TRIB_CHECKED int trib_landing_save_positions(struct trib_landing *l, int64_t now_us, struct trib_err *err);

@@ -286,6 +286,31 @@ static int refresh_snapshots(struct trib_landing *l, struct trib_err *err)
     return 0;
 }
 
+char *trib_landing_gone_key(const struct trib_landing *l, unsigned epoch)
+{
+    return trib_landing_path(l, "_snapshots/%04x/gone.json", epoch);
+}
+
+static int refresh_gone(struct trib_landing *l, struct trib_err *err)
+{
+    for (size_t i = 0; i < l->n_snapshots; i++) {
+        struct trib_landing_snapshot *s = &l->snapshots[i];
+        if (!s->full || s->epoch == 1 || s->gone) {
+            continue;
+        }
+        TRIB_CLEANUP(trib_cleanup_free) char *key = trib_landing_gone_key(l, s->epoch);
+        int64_t size, mtime_us;
+        struct trib_err own = {0};
+        int rc = trib_store_head(l->lake, key, &size, &mtime_us, &own);
+        if (rc != 0 && rc != TRIB_E_NOT_FOUND) {
+            *err = own;
+            return rc;
+        }
+        s->gone = rc == 0;
+    }
+    return 0;
+}
+
 int trib_landing_seal(struct trib_landing *l, const struct trib_landing_snapshot *s, struct trib_err *err)
 {
     struct trib_buf text;
@@ -303,7 +328,8 @@ int trib_landing_refresh(struct trib_landing *l, struct trib_err *err)
 {
     TRIB_TRY(refresh_epochs(l, err));
     TRIB_TRY(refresh_shards(l, err));
-    return refresh_snapshots(l, err);
+    TRIB_TRY(refresh_snapshots(l, err));
+    return refresh_gone(l, err);
 }
 
 /* ---- positions ---------------------------------------------------------------------------------------------------- */

@@ -173,6 +173,7 @@ void fk_md5(struct trib_view v, unsigned char to[16]);
 void fk_sha256(struct trib_view v, unsigned char to[32]);
 /* Seconds since the epoch as AWS writes them: 1.46480646E9. */
 void fk_time(struct trib_buf *to, int64_t us);
+void fk_http_date(int64_t us, char to[40]);
 void fk_iso(int64_t us, bool millis, char to[32]); /* 2026-01-01T00:00:00.000Z */
 
 /* model.c */
@@ -238,6 +239,8 @@ const char *fk_param(const struct fk_req *q, const char *name); /* NULL: absent 
 void fk_set(struct fk_res *r, const char *name, const char *value);
 void fk_setf(struct fk_res *r, const char *name, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 struct trib_buf *fk_body(struct fk_res *r);
+struct fk_param *fk_params(const char *query, size_t *ret_n); /* [out] fk_params_free */
+void fk_params_free(struct fk_param *p, size_t n);
 void fk_uri_decode(struct trib_view v, bool plus, struct trib_buf *to);
 bool fk_limited(struct trib_fakeaws *f, int64_t *times, size_t *n, unsigned a_second); /* counts it when it is not */
 

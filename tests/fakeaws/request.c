@@ -58,6 +58,23 @@ static void params_of(struct fk_req *q, const char *text, size_t n, bool plus)
     }
 }
 
+struct fk_param *fk_params(const char *query, size_t *ret_n)
+{
+    struct fk_req q = {0};
+    params_of(&q, query, strlen(query), true);
+    *ret_n = q.n_params;
+    return q.params;
+}
+
+void fk_params_free(struct fk_param *p, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        free(p[i].name);
+        free(p[i].value);
+    }
+    free(p);
+}
+
 static bool take_apart(struct fk_req *q, const struct trib_http_request *http)
 {
     q->http = http;
@@ -86,11 +103,7 @@ static bool take_apart(struct fk_req *q, const struct trib_http_request *http)
 
 static void req_free(struct fk_req *q)
 {
-    for (size_t i = 0; i < q->n_params; i++) {
-        free(q->params[i].name);
-        free(q->params[i].value);
-    }
-    free(q->params);
+    fk_params_free(q->params, q->n_params);
     free(q->host);
     free(q->raw_path);
     free(q->raw_query);
@@ -346,8 +359,11 @@ static void answer(struct trib_fakeaws *f, struct fk_req *q, struct fk_res *r, c
     route->run(f, q, r);
 }
 
-static void finish(struct fk_req *q, struct fk_res *r)
+static void finish(const struct trib_fakeaws *f, struct fk_req *q, struct fk_res *r)
 {
+    char date[40];
+    fk_http_date(f->now_us, date);
+    fk_set(r, "date", date);
     const struct trib_buf *b = fk_body(r);
     if (is_s3(q)) {
         fk_set(r, "x-amz-request-id", r->request_id);
@@ -400,7 +416,7 @@ static void handle(struct trib_fakeaws *f, const struct trib_http_request *http,
     } else if (fault == TRIB_FAKEAWS_SLOW) {
         wire->delay_us = f->chaos.slow_us == 0 ? 20 * SECOND : f->chaos.slow_us;
     }
-    finish(&q, &r);
+    finish(f, &q, &r);
     ret->body_bytes = (int64_t)ret->body.n;
     req_free(&q);
 }

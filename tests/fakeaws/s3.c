@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <strings.h>
-#include <time.h>
 
 #include "fakeaws/own.h"
 
@@ -254,14 +253,6 @@ static void put_object(struct trib_fakeaws *f, struct fk_req *q, struct fk_res *
 }
 
 /* ---- reading ----------------------------------------------------------------------------------------------------- */
-static void http_date(int64_t us, char to[40])
-{
-    time_t s = (time_t)(us / SECOND);
-    struct tm tm;
-    (void)gmtime_r(&s, &tm);
-    (void)strftime(to, 40, "%a, %d %b %Y %H:%M:%S GMT", &tm);
-}
-
 /* Of "bytes=…": false when it cannot be satisfied; without the header, or one that is no range, the whole. */
 static bool range_of(const char *h, size_t n, size_t *from, size_t *to)
 {
@@ -309,7 +300,7 @@ static void get_object(struct trib_fakeaws *f, struct fk_req *q, struct fk_res *
         fk_setf(r, "content-range", "bytes */%zu", o->n);
         return;
     }
-    http_date(o->time_us, date);
+    fk_http_date(o->time_us, date);
     fk_set(r, "last-modified", date);
     fk_set(r, "etag", o->etag);
     fk_set(r, "accept-ranges", "bytes");

@@ -341,7 +341,8 @@ static void assume(struct trib_fakeaws *f, struct fk_req *q, struct fk_res *r, b
                *duration = fk_param(q, "DurationSeconds");
     int64_t seconds = duration == NULL ? 3600 : strtoll(duration, NULL, 10);
     const struct role *role = role_find(f, arn);
-    if (arn == NULL || session == NULL || seconds < 900 || seconds > 43200 || (web && token == NULL)) {
+    if (arn == NULL || session == NULL || strlen(session) < 2 || (external != NULL && strlen(external) < 2) ||
+        seconds < 900 || seconds > 43200 || (web && token == NULL)) {
         fk_error(f, q, r, 400, "ValidationError",
                  "1 validation error detected: a parameter is missing or out of range");
         return;

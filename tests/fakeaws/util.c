@@ -121,6 +121,14 @@ void fk_iso(int64_t us, bool millis, char to[32])
     }
 }
 
+void fk_http_date(int64_t us, char to[40])
+{
+    time_t s = (time_t)(us / SECOND);
+    struct tm tm;
+    (void)gmtime_r(&s, &tm);
+    (void)strftime(to, 40, "%a, %d %b %Y %H:%M:%S GMT", &tm);
+}
+
 void fk_uri_decode(struct trib_view v, bool plus, struct trib_buf *to)
 {
     for (size_t i = 0; i < v.n; i++) {

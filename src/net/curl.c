@@ -6,6 +6,7 @@
  * A crash leaves half a download in a file of the caller's.
  */
 #include <curl/curl.h>
+#include <dlfcn.h>
 #include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -17,6 +18,53 @@
 #include "os/os.h"
 
 enum { DEFAULT_CONNECTIONS = 32, HEADERS_MAX = 256, HEADER_BYTES_MAX = 16384 };
+
+/* ---- the library -------------------------------------------------------------------------------------------------- */
+
+/* libcurl is opened when the first connection is wanted: what works on files only needs neither it nor the dozens of
+ * libraries behind it, and none of their symbols meets those that are linked in here. The names are fixed since 7.66. */
+#define CURL_FUNCTIONS(X)  \
+    X(easy_init)           \
+    X(easy_cleanup)        \
+    X(easy_getinfo)        \
+    X(easy_setopt)         \
+    X(easy_strerror)       \
+    X(slist_append)        \
+    X(slist_free_all)      \
+    X(multi_init)          \
+    X(multi_cleanup)       \
+    X(multi_setopt)        \
+    X(multi_add_handle)    \
+    X(multi_remove_handle) \
+    X(multi_perform)       \
+    X(multi_poll)          \
+    X(multi_info_read)     \
+    X(global_init)
+
+static struct {
+#define X(name) __typeof__(&curl_##name) name;
+    CURL_FUNCTIONS(X)
+#undef X
+    const char *missing; /* why there is none, or NULL */
+} api;
+
+static void open_library(void)
+{
+    void *lib = dlopen("libcurl.so.4", RTLD_NOW | RTLD_LOCAL);
+    if (lib == NULL) {
+        api.missing = "libcurl.so.4 cannot be opened";
+        return;
+    }
+#define X(name)                                              \
+    *(void **)(void *)&api.name = dlsym(lib, "curl_" #name); \
+    api.missing = api.name == NULL ? "libcurl.so.4 has no curl_" #name : api.missing;
+    CURL_FUNCTIONS(X)
+#undef X
+    if (api.missing == NULL && api.global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) {
+        api.missing = "libcurl cannot be initialised";
+    }
+}
+static pthread_once_t once = PTHREAD_ONCE_INIT;
 
 struct net_curl {
     struct trib_net net;
@@ -47,7 +95,7 @@ static size_t on_body(char *p, size_t size, size_t n, void *ctx)
     struct transfer *t = ctx;
     size_t bytes = size * n;
     long status = 0;
-    (void)curl_easy_getinfo(t->easy, CURLINFO_RESPONSE_CODE, &status);
+    (void)api.easy_getinfo(t->easy, CURLINFO_RESPONSE_CODE, &status);
     t->response->body_bytes += (int64_t)bytes;
     if (t->request->to_path != NULL && status >= 200 && status < 300) {
         if (t->download == NULL) {
@@ -149,22 +197,41 @@ static void set_body(struct transfer *t)
     const struct trib_http_request *q = t->request;
     bool has = q->body.n > 0 || q->body_path != NULL;
     if (strcmp(q->method, "HEAD") == 0) {
-        (void)curl_easy_setopt(t->easy, CURLOPT_NOBODY, 1L);
+        (void)api.easy_setopt(t->easy, CURLOPT_NOBODY, 1L);
     } else if (strcmp(q->method, "GET") == 0 && !has) {
-        (void)curl_easy_setopt(t->easy, CURLOPT_HTTPGET, 1L);
+        (void)api.easy_setopt(t->easy, CURLOPT_HTTPGET, 1L);
     } else {
         curl_off_t bytes = q->body_path != NULL ? q->body_bytes : (curl_off_t)q->body.n;
-        (void)curl_easy_setopt(t->easy, CURLOPT_UPLOAD, 1L);
-        (void)curl_easy_setopt(t->easy, CURLOPT_INFILESIZE_LARGE, bytes);
-        (void)curl_easy_setopt(t->easy, CURLOPT_CUSTOMREQUEST, q->method);
+        (void)api.easy_setopt(t->easy, CURLOPT_UPLOAD, 1L);
+        (void)api.easy_setopt(t->easy, CURLOPT_INFILESIZE_LARGE, bytes);
+        (void)api.easy_setopt(t->easy, CURLOPT_CUSTOMREQUEST, q->method);
     }
+}
+
+/* "host:port" of a URL, for messages: no path, no query, no credentials. */
+static struct trib_view url_host(const char *url)
+{
+    const char *p = strstr(url, "://");
+    p = p == NULL ? url : p + 3;
+    size_t n = strcspn(p, "/?#");
+    for (size_t i = n; i > 0; i--) {
+        if (p[i - 1] == '@') {
+            return (struct trib_view){p + i, n - i};
+        }
+    }
+    return (struct trib_view){p, n};
 }
 
 /* false: a local file could not be opened, or a header is not one (err is set). */
 static bool transfer_begin(struct transfer *t)
 {
     const struct trib_http_request *q = t->request;
-    t->easy = curl_easy_init();
+    if (strncasecmp(q->url, "http://", 7) != 0 && strncasecmp(q->url, "https://", 8) != 0) {
+        struct trib_view host = url_host(q->url);
+        return trib_err_set(&t->response->err, TRIB_E_CONFIG, "not a URL of http or https: %.*s",
+                            (int)(host.n < 200 ? host.n : 200), host.p) == 0;
+    }
+    t->easy = api.easy_init();
     if (t->easy == NULL) {
         (void)trib_err_set(&t->response->err, TRIB_E_INTERNAL, "libcurl gave no handle");
         return false;
@@ -185,56 +252,42 @@ static bool transfer_begin(struct transfer *t)
             (void)trib_err_set(&t->response->err, TRIB_E_USAGE, "a line break in the header %s", q->headers[i].name);
             return false;
         }
-        t->headers = curl_slist_append(t->headers, line);
+        t->headers = api.slist_append(t->headers, line);
     }
-    t->headers = curl_slist_append(t->headers, "Expect:");
-    t->headers = curl_slist_append(t->headers, "Transfer-Encoding:");
+    t->headers = api.slist_append(t->headers, "Expect:");
+    t->headers = api.slist_append(t->headers, "Transfer-Encoding:");
     trib_buf_init(&t->response->body, q->max_body_bytes == 0 ? (size_t)16 << 20 : q->max_body_bytes);
     CURL *e = t->easy;
-    (void)curl_easy_setopt(e, CURLOPT_URL, q->url);
-    (void)curl_easy_setopt(e, CURLOPT_PROTOCOLS_STR, "http,https");
-    (void)curl_easy_setopt(e, CURLOPT_PATH_AS_IS, 1L);
-    (void)curl_easy_setopt(e, CURLOPT_NOSIGNAL, 1L);
-    (void)curl_easy_setopt(e, CURLOPT_HTTPHEADER, t->headers);
-    (void)curl_easy_setopt(e, CURLOPT_USERAGENT, "tributary/" TRIB_VERSION);
-    (void)curl_easy_setopt(e, CURLOPT_ERRORBUFFER, t->text);
-    (void)curl_easy_setopt(e, CURLOPT_WRITEFUNCTION, on_body);
-    (void)curl_easy_setopt(e, CURLOPT_WRITEDATA, t);
-    (void)curl_easy_setopt(e, CURLOPT_HEADERFUNCTION, on_header);
-    (void)curl_easy_setopt(e, CURLOPT_HEADERDATA, t);
-    (void)curl_easy_setopt(e, CURLOPT_READFUNCTION, on_upload);
-    (void)curl_easy_setopt(e, CURLOPT_READDATA, t);
-    (void)curl_easy_setopt(e, CURLOPT_SEEKFUNCTION, on_seek);
-    (void)curl_easy_setopt(e, CURLOPT_SEEKDATA, t);
-    (void)curl_easy_setopt(e, CURLOPT_PRIVATE, t);
-    (void)curl_easy_setopt(e, CURLOPT_TCP_KEEPALIVE, 1L);
-    (void)curl_easy_setopt(e, CURLOPT_CONNECTTIMEOUT_MS, ms_or(q->connect_us, 5000));
-    (void)curl_easy_setopt(e, CURLOPT_TIMEOUT_MS, ms_or(q->total_us, 300000));
-    (void)curl_easy_setopt(e, CURLOPT_LOW_SPEED_LIMIT, 1L);
-    (void)curl_easy_setopt(e, CURLOPT_LOW_SPEED_TIME, ms_or(q->idle_us, 30000) / 1000 + 1);
-    (void)curl_easy_setopt(e, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+    (void)api.easy_setopt(e, CURLOPT_URL, q->url);
+    (void)api.easy_setopt(e, CURLOPT_PROTOCOLS_STR, "http,https");
+    (void)api.easy_setopt(e, CURLOPT_PATH_AS_IS, 1L);
+    (void)api.easy_setopt(e, CURLOPT_NOSIGNAL, 1L);
+    (void)api.easy_setopt(e, CURLOPT_HTTPHEADER, t->headers);
+    (void)api.easy_setopt(e, CURLOPT_USERAGENT, "tributary/" TRIB_VERSION);
+    (void)api.easy_setopt(e, CURLOPT_ERRORBUFFER, t->text);
+    (void)api.easy_setopt(e, CURLOPT_WRITEFUNCTION, on_body);
+    (void)api.easy_setopt(e, CURLOPT_WRITEDATA, t);
+    (void)api.easy_setopt(e, CURLOPT_HEADERFUNCTION, on_header);
+    (void)api.easy_setopt(e, CURLOPT_HEADERDATA, t);
+    (void)api.easy_setopt(e, CURLOPT_READFUNCTION, on_upload);
+    (void)api.easy_setopt(e, CURLOPT_READDATA, t);
+    (void)api.easy_setopt(e, CURLOPT_SEEKFUNCTION, on_seek);
+    (void)api.easy_setopt(e, CURLOPT_SEEKDATA, t);
+    (void)api.easy_setopt(e, CURLOPT_PRIVATE, t);
+    (void)api.easy_setopt(e, CURLOPT_TCP_KEEPALIVE, 1L);
+    (void)api.easy_setopt(e, CURLOPT_CONNECTTIMEOUT_MS, ms_or(q->connect_us, 5000));
+    (void)api.easy_setopt(e, CURLOPT_TIMEOUT_MS, ms_or(q->total_us, 300000));
+    (void)api.easy_setopt(e, CURLOPT_LOW_SPEED_LIMIT, 1L);
+    (void)api.easy_setopt(e, CURLOPT_LOW_SPEED_TIME, ms_or(q->idle_us, 30000) / 1000 + 1);
+    (void)api.easy_setopt(e, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
     if (q->ca_bundle != NULL) {
-        (void)curl_easy_setopt(e, CURLOPT_CAINFO, q->ca_bundle);
+        (void)api.easy_setopt(e, CURLOPT_CAINFO, q->ca_bundle);
     }
     if (q->direct) {
-        (void)curl_easy_setopt(e, CURLOPT_NOPROXY, "*");
+        (void)api.easy_setopt(e, CURLOPT_NOPROXY, "*");
     }
     set_body(t);
     return true;
-}
-
-/* "host:port" of a URL, for messages: no path, no query, no credentials. */
-static struct trib_view url_host(const char *url)
-{
-    const char *p = strstr(url, "://");
-    p = p == NULL ? url : p + 3;
-    size_t n = strcspn(p, "/?#");
-    for (size_t i = n; i > 0; i--) {
-        if (p[i - 1] == '@') {
-            return (struct trib_view){p + i, n - i};
-        }
-    }
-    return (struct trib_view){p, n};
 }
 
 /* A failed handshake (CURLE_SSL_CONNECT_ERROR) may be a reset, so it is worth another try; a certificate is not. */
@@ -249,10 +302,10 @@ static void set_failure(struct transfer *t, CURLcode code)
 {
     struct trib_err *err = &t->response->err;
     struct trib_view host = url_host(t->request->url);
-    const char *why = *t->text != '\0' ? t->text : curl_easy_strerror(code);
+    const char *why = *t->text != '\0' ? t->text : api.easy_strerror(code);
     int n = (int)(host.n < 200 ? host.n : 200);
     long sent = 0; /* bytes of the head: the server may have seen the request */
-    (void)curl_easy_getinfo(t->easy, CURLINFO_REQUEST_SIZE, &sent);
+    (void)api.easy_getinfo(t->easy, CURLINFO_REQUEST_SIZE, &sent);
     if (t->too_long) {
         (void)trib_err_set(err, TRIB_E_LIMIT, "%.*s: the answer is longer than %zu bytes", n, host.p,
                            t->response->body.max);
@@ -288,7 +341,7 @@ static void set_failure(struct transfer *t, CURLcode code)
 static void transfer_end(struct transfer *t, CURLcode code)
 {
     long status = 0;
-    (void)curl_easy_getinfo(t->easy, CURLINFO_RESPONSE_CODE, &status);
+    (void)api.easy_getinfo(t->easy, CURLINFO_RESPONSE_CODE, &status);
     if (t->download != NULL && fclose(t->download) != 0 && code == CURLE_OK) {
         t->local_failed = true;
         t->local_errno = errno;
@@ -318,8 +371,8 @@ static void transfer_free(struct transfer *t)
     if (t->download != NULL) {
         (void)fclose(t->download);
     }
-    curl_slist_free_all(t->headers);
-    curl_easy_cleanup(t->easy);
+    api.slist_free_all(t->headers);
+    api.easy_cleanup(t->easy);
     t->upload = t->download = NULL;
     t->headers = NULL;
     t->easy = NULL;
@@ -336,9 +389,9 @@ static CURLM *borrow_multi(struct net_curl *nc)
     }
     (void)pthread_mutex_unlock(&nc->lock);
     if (m == NULL) {
-        m = curl_multi_init();
-        (void)curl_multi_setopt(m, CURLMOPT_MAXCONNECTS, (long)nc->max_connections);
-        (void)curl_multi_setopt(m, CURLMOPT_PIPELINING, (long)CURLPIPE_NOTHING);
+        m = api.multi_init();
+        (void)api.multi_setopt(m, CURLMOPT_MAXCONNECTS, (long)nc->max_connections);
+        (void)api.multi_setopt(m, CURLMOPT_PIPELINING, (long)CURLPIPE_NOTHING);
     }
     return m;
 }
@@ -364,7 +417,7 @@ static void start_some(struct batch *b, size_t max)
         struct transfer *t = &b->transfers[b->next];
         if (!transfer_begin(t)) {
             transfer_free(t);
-        } else if (curl_multi_add_handle(b->m, t->easy) != CURLM_OK) {
+        } else if (api.multi_add_handle(b->m, t->easy) != CURLM_OK) {
             set_failure(t, CURLE_FAILED_INIT);
             transfer_free(t);
         } else {
@@ -377,14 +430,14 @@ static void collect(struct batch *b)
 {
     int left;
     const CURLMsg *msg;
-    while ((msg = curl_multi_info_read(b->m, &left)) != NULL) {
+    while ((msg = api.multi_info_read(b->m, &left)) != NULL) {
         if (msg->msg == CURLMSG_DONE) {
             CURL *easy = msg->easy_handle;
             CURLcode code = msg->data.result;
             struct transfer *t = NULL;
-            (void)curl_easy_getinfo(easy, CURLINFO_PRIVATE, (char **)&t);
+            (void)api.easy_getinfo(easy, CURLINFO_PRIVATE, (char **)&t);
             transfer_end(t, code);
-            (void)curl_multi_remove_handle(b->m, easy);
+            (void)api.multi_remove_handle(b->m, easy);
             transfer_free(t);
             b->running--;
         }
@@ -401,17 +454,25 @@ static void give_up(struct batch *b)
             t->response->err.ambiguous = true;
         }
         if (t->easy != NULL) {
-            (void)curl_multi_remove_handle(b->m, t->easy);
+            (void)api.multi_remove_handle(b->m, t->easy);
             transfer_free(t);
         }
     }
-    (void)curl_multi_cleanup(b->m);
+    (void)api.multi_cleanup(b->m);
 }
 
 static void curl_perform(void *ctx, const struct trib_http_request *requests, struct trib_http_response *responses,
                          size_t n)
 {
     struct net_curl *nc = ctx;
+    (void)pthread_once(&once, open_library);
+    for (size_t i = 0; i < n && api.missing != NULL; i++) {
+        (void)trib_err_set(&responses[i].err, TRIB_E_UNSUPPORTED,
+                           "%s: install libcurl 7.66 or newer (Debian: libcurl4)", api.missing);
+    }
+    if (api.missing != NULL || n == 0) {
+        return;
+    }
     struct batch b = {borrow_multi(nc), trib_calloc(n + 1, sizeof *b.transfers), n, 0, 0};
     for (size_t i = 0; i < n; i++) {
         b.transfers[i].request = &requests[i];
@@ -424,11 +485,11 @@ static void curl_perform(void *ctx, const struct trib_http_request *requests, st
             break;
         }
         int running;
-        rc = curl_multi_perform(b.m, &running);
+        rc = api.multi_perform(b.m, &running);
         size_t before = b.running;
         collect(&b);
         if (rc == CURLM_OK && b.running == before) {
-            rc = curl_multi_poll(b.m, NULL, 0, 1000, NULL);
+            rc = api.multi_poll(b.m, NULL, 0, 1000, NULL);
         }
         if (rc != CURLM_OK) {
             break;
@@ -448,12 +509,8 @@ static void curl_sleep(void *ctx, int64_t us)
     trib_os_sleep_until(trib_now_us(&trib_clock_real) + us);
 }
 
-static pthread_once_t once = PTHREAD_ONCE_INIT;
-static void init_once(void) { (void)curl_global_init(CURL_GLOBAL_DEFAULT); }
-
 struct trib_net *trib_net_curl_new(unsigned max_connections)
 {
-    (void)pthread_once(&once, init_once);
     struct net_curl *nc = trib_calloc(1, sizeof *nc);
     nc->max_connections = max_connections == 0 ? DEFAULT_CONNECTIONS : max_connections;
     (void)pthread_mutex_init(&nc->lock, NULL);
@@ -468,7 +525,7 @@ void trib_net_curl_free(struct trib_net *net)
     }
     struct net_curl *nc = net->ctx;
     for (size_t i = 0; i < nc->n_idle; i++) {
-        (void)curl_multi_cleanup(nc->idle[i]);
+        (void)api.multi_cleanup(nc->idle[i]);
     }
     free(nc->idle);
     (void)pthread_mutex_destroy(&nc->lock);

@@ -297,87 +297,86 @@ static void test_unknown_key(void **state)
 
 static bool takes_404(const struct trib_http_response *r) { return r->status == 404; }
 
+static const struct {
+    struct trib_aws_call call;
+    const char *request;
+    struct scripted_answer answer;
+    enum trib_code rc;
+    const char *text;
+} s3_cases[] = {
+    {{.service = "s3", .method = "GET", .host_bucket = "shop", .path = "/a b/ü+=%41.json"},
+     "GET https://shop.s3.eu-west-1.amazonaws.com/a%20b/%C3%BC%2B%3D%2541.json\n",
+     ANSWER(200, NULL, "x"),
+     TRIB_OK,
+     ""},
+    {{.service = "s3", .method = "PUT", .path = "/shop/k", .body = {"hello", 5}},
+     "PUT https://s3.eu-west-1.amazonaws.com/shop/k\nx-amz-content-sha256: 2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824\n",
+     ANSWER(
+         403, "x-amz-request-id: S3ID",
+         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>AccessDenied</Code><Message>Access Denied</Message><RequestId>B</RequestId></Error>"),
+     TRIB_E_CONFIG,
+     "s3:PutObject: AccessDenied: Access Denied: allow s3:PutObject on arn:aws:s3:::shop/k to the identity of the environment"},
+    {{.service = "s3", .method = "HEAD", .host_bucket = "shop", .path = "/k"},
+     "HEAD ",
+     ANSWER(403, NULL, NULL),
+     TRIB_E_CONFIG,
+     "allow s3:GetObject on arn:aws:s3:::shop/k to the identity of the environment (without s3:ListBucket a missing object looks the same)"},
+    {{.service = "s3", .method = "GET", .host_bucket = "shop", .path = "/"},
+     "GET https://shop.s3",
+     ANSWER(301, "x-amz-bucket-region: us-east-2", "<Error><Code>PermanentRedirect</Code><Message>m</Message></Error>"),
+     TRIB_E_CONFIG,
+     "the region was eu-west-1: set aws.region to us-east-2"},
+    {{.service = "s3", .method = "GET", .host_bucket = "shop", .path = "/"},
+     "GET https://shop.s3",
+     ANSWER(400, NULL,
+            "<Error><Code>AuthorizationHeaderMalformed</Code><Message>m</Message><Region>cn-north-1</Region></Error>"),
+     TRIB_E_CONFIG,
+     "set aws.region to cn-north-1"},
+    {{.service = "s3", .method = "GET", .host_bucket = "shop", .path = "/"},
+     "GET https://shop.s3",
+     ANSWER(301, NULL, ""),
+     TRIB_E_CONFIG,
+     "it is not eu-west-1"},
+    {{.service = "s3", .method = "GET", .host_bucket = "shop", .path = "/k"},
+     "GET ",
+     ANSWER(404, NULL, "<Error><Code>NoSuchBucket</Code><Message>m</Message></Error>"),
+     TRIB_E_NOT_FOUND,
+     "s3:GetObject: NoSuchBucket: m: check the name"},
+    {{.service = "s3", .method = "GET", .host_bucket = "shop", .path = "/k", .is_final = takes_404},
+     "GET ",
+     ANSWER(404, NULL, ""),
+     TRIB_OK,
+     ""},
+    {{.service = "s3", .method = "PUT", .host_bucket = "shop", .path = "/k"},
+     "PUT ",
+     ANSWER(412, NULL, "<Error><Code>PreconditionFailed</Code><Message>m</Message></Error>"),
+     TRIB_E_EXISTS,
+     "s3:PutObject: PreconditionFailed"},
+    {{.service = "s3", .method = "POST", .host_bucket = "shop", .path = "/k", .retry = {1, 0, 0}},
+     "POST ",
+     ANSWER(200, NULL, "<?xml version=\"1.0\"?>\n<Error><Code>InternalError</Code><Message>m</Message></Error>"),
+     TRIB_E_UNAVAILABLE,
+     "InternalError"},
+    {{.service = "s3", .method = "GET", .host_bucket = "shop", .path = "/k"},
+     "GET ",
+     ANSWER(200, NULL, "<Error>is data</Error>"),
+     TRIB_OK,
+     ""},
+};
+
 static void test_s3(void **state)
 {
     (void)state;
-    static const struct {
-        struct trib_aws_call call;
-        const char *request;
-        struct scripted_answer answer;
-        enum trib_code rc;
-        const char *text;
-    } cases[] = {
-        {{.service = "s3", .method = "GET", .host_bucket = "shop", .path = "/a b/ü+=%41.json"},
-         "GET https://shop.s3.eu-west-1.amazonaws.com/a%20b/%C3%BC%2B%3D%2541.json\n",
-         ANSWER(200, NULL, "x"),
-         TRIB_OK,
-         ""},
-        {{.service = "s3", .method = "PUT", .path = "/shop/k", .body = {"hello", 5}},
-         "PUT https://s3.eu-west-1.amazonaws.com/shop/k\nx-amz-content-sha256: 2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824\n",
-         ANSWER(
-             403, "x-amz-request-id: S3ID",
-             "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>AccessDenied</Code><Message>Access Denied</Message><RequestId>B</RequestId></Error>"),
-         TRIB_E_CONFIG,
-         "s3:PutObject: AccessDenied: Access Denied: allow s3:PutObject on arn:aws:s3:::shop/k to the identity of the environment"},
-        {{.service = "s3", .method = "HEAD", .host_bucket = "shop", .path = "/k"},
-         "HEAD ",
-         ANSWER(403, NULL, NULL),
-         TRIB_E_CONFIG,
-         "allow s3:GetObject on arn:aws:s3:::shop/k to the identity of the environment (without s3:ListBucket a missing object looks the same)"},
-        {{.service = "s3", .method = "GET", .host_bucket = "shop", .path = "/"},
-         "GET https://shop.s3",
-         ANSWER(301, "x-amz-bucket-region: us-east-2",
-                "<Error><Code>PermanentRedirect</Code><Message>m</Message></Error>"),
-         TRIB_E_CONFIG,
-         "the region was eu-west-1: set aws.region to us-east-2"},
-        {{.service = "s3", .method = "GET", .host_bucket = "shop", .path = "/"},
-         "GET https://shop.s3",
-         ANSWER(
-             400, NULL,
-             "<Error><Code>AuthorizationHeaderMalformed</Code><Message>m</Message><Region>cn-north-1</Region></Error>"),
-         TRIB_E_CONFIG,
-         "set aws.region to cn-north-1"},
-        {{.service = "s3", .method = "GET", .host_bucket = "shop", .path = "/"},
-         "GET https://shop.s3",
-         ANSWER(301, NULL, ""),
-         TRIB_E_CONFIG,
-         "it is not eu-west-1"},
-        {{.service = "s3", .method = "GET", .host_bucket = "shop", .path = "/k"},
-         "GET ",
-         ANSWER(404, NULL, "<Error><Code>NoSuchBucket</Code><Message>m</Message></Error>"),
-         TRIB_E_NOT_FOUND,
-         "s3:GetObject: NoSuchBucket: m: check the name"},
-        {{.service = "s3", .method = "GET", .host_bucket = "shop", .path = "/k", .is_final = takes_404},
-         "GET ",
-         ANSWER(404, NULL, ""),
-         TRIB_OK,
-         ""},
-        {{.service = "s3", .method = "PUT", .host_bucket = "shop", .path = "/k"},
-         "PUT ",
-         ANSWER(412, NULL, "<Error><Code>PreconditionFailed</Code><Message>m</Message></Error>"),
-         TRIB_E_EXISTS,
-         "s3:PutObject: PreconditionFailed"},
-        {{.service = "s3", .method = "POST", .host_bucket = "shop", .path = "/k", .retry = {1, 0, 0}},
-         "POST ",
-         ANSWER(200, NULL, "<?xml version=\"1.0\"?>\n<Error><Code>InternalError</Code><Message>m</Message></Error>"),
-         TRIB_E_UNAVAILABLE,
-         "InternalError"},
-        {{.service = "s3", .method = "GET", .host_bucket = "shop", .path = "/k"},
-         "GET ",
-         ANSWER(200, NULL, "<Error>is data</Error>"),
-         TRIB_OK,
-         ""},
-    };
-    for (size_t i = 0; i < COUNT(cases); i++) {
+    for (size_t i = 0; i < COUNT(s3_cases); i++) {
         struct scripted s;
         struct trib_aws *a;
         struct trib_err err = {0};
-        struct trib_aws_call c = cases[i].call;
-        struct scripted_answer answer = cases[i].answer;
-        answer.wants = cases[i].request;
-        assert_int_equal(scan(&s, &a, &answer, 1, &c, &err), cases[i].rc);
-        if (strstr(err.msg, cases[i].text) == NULL) {
-            fail_msg("'%s' is not in: %s", cases[i].text, err.msg);
+        struct trib_aws_call c = s3_cases[i].call;
+        struct scripted_answer answer = s3_cases[i].answer;
+        answer.wants = s3_cases[i].request;
+        assert_int_equal(scan(&s, &a, &answer, 1, &c, &err), s3_cases[i].rc);
+        if (strstr(err.msg, s3_cases[i].text) == NULL) {
+            fail_msg("'%s' is not in: %s", s3_cases[i].text, err.msg);
         }
         end(&s, a, &c);
     }

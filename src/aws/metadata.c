@@ -194,6 +194,12 @@ static int imds_line(struct trib_aws *a, const char *endpoint, const char *token
     struct trib_buf text = {0};
     TRIB_TRY(imds_get(a, endpoint, token, path, &text, err));
     size_t n = text.n == 0 ? 0 : strcspn(text.p, "\r\n");
+    for (size_t i = 0; i < n; i++) { /* it comes into messages, and into a path */
+        if ((unsigned char)text.p[i] < ' ' || text.p[i] == 127) {
+            trib_buf_free(&text);
+            return trib_err_set(err, TRIB_E_DATA, "instance metadata answers with a control character");
+        }
+    }
     *ret = trib_strndup(n == 0 ? "" : text.p, n);
     trib_buf_free(&text);
     return 0;

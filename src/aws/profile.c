@@ -153,9 +153,6 @@ static int setting(struct file *f, struct trib_view line, bool indented, struct 
 
 static int parse(struct file *f, struct trib_view text, struct trib_err *err)
 {
-    if (memchr(text.p, '\0', text.n) != NULL) {
-        return trib_err_set(err, TRIB_E_CONFIG, "%s: not a text file", f->path);
-    }
     while (text.n > 0) {
         const char *nl = memchr(text.p, '\n', text.n);
         size_t n = nl == NULL ? text.n : (size_t)(nl - text.p);
@@ -163,6 +160,11 @@ static int parse(struct file *f, struct trib_view text, struct trib_err *err)
         text.p += n + (nl != NULL);
         text.n -= n + (nl != NULL);
         f->line++;
+        for (size_t i = 0; i < line.n; i++) { /* names and values come into messages */
+            if (((unsigned char)line.p[i] < ' ' && line.p[i] != '\t') || line.p[i] == 127) {
+                return trib_err_set(err, TRIB_E_CONFIG, "%s line %zu: a control character", f->path, f->line);
+            }
+        }
         if (line.n == 0 || *line.p == '#' || *line.p == ';') {
             continue;
         }

@@ -8,6 +8,10 @@
 
 #include <cmocka.h>
 
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
+
 #include "aws/json.h"
 #include "os/os.h"
 #include "support/scripted_net.h"
@@ -221,7 +225,7 @@ static void test_bad_profiles(void **state)
     bad_profile("[profile p]\nrole_arn=R\nweb_identity_token_file=/nowhere/token\n", TRIB_E_CONFIG,
                 "no web identity token in /nowhere/token");
     struct world w;
-    const char *const broken[] = {"[profile p\n", "[profile p]\nnonsense\n"};
+    const char *const broken[] = {"[profile p\n", "[profile p]\nnonsense\n", "[profile p]\nregion = \033[31m\n"};
     for (size_t i = 0; i < COUNT(broken); i++) {
         begin(&w, broken[i], "", NULL, NULL, 0);
         assert_int_equal(open_session(&w, NULL), TRIB_E_CONFIG);
@@ -657,6 +661,73 @@ static void test_expired_token(void **state)
     end(&w);
 }
 
+/* ---- threads ------------------------------------------------------------------------------------------------------ */
+
+struct busy {
+    struct world w;
+    atomic_int inside, fetches, most;
+};
+
+static void busy_perform(void *ctx, const struct trib_http_request *requests, struct trib_http_response *responses,
+                         size_t n)
+{
+    struct busy *b = ctx;
+    for (size_t i = 0; i < n; i++) {
+        responses[i].status = 200;
+        trib_buf_init(&responses[i].body, 1 << 20);
+        if (strstr(requests[i].url, "169.254.170.2") == NULL) {
+            trib_buf_adds(&responses[i].body, "{}");
+            continue;
+        }
+        int inside = atomic_fetch_add(&b->inside, 1) + 1;
+        atomic_store(&b->most, inside > atomic_load(&b->most) ? inside : atomic_load(&b->most));
+        (void)sched_yield();
+        trib_buf_adds(&responses[i].body, DOCUMENT("ASIAT", "2015-08-30T18:36:00Z"));
+        (void)atomic_fetch_add(&b->fetches, 1);
+        (void)atomic_fetch_sub(&b->inside, 1);
+    }
+}
+
+static void *busy_thread(void *ctx)
+{
+    struct busy *b = ctx;
+    for (int i = 0; i < 200; i++) {
+        struct trib_aws_credentials c = {0};
+        struct trib_err err;
+        struct trib_aws_call call = SCAN;
+        assert_int_equal(trib_aws_credentials(b->w.a, &c, &err), 0);
+        assert_string_equal(c.secret, "S3CRET");
+        trib_aws_credentials_free(&c);
+        assert_int_equal(trib_aws_call(b->w.a, &call, &err), 0);
+        trib_http_response_free(&call.response);
+        if (i % 20 == 0) {
+            trib_aws_credentials_expired(b->w.a);
+        }
+    }
+    return NULL;
+}
+
+/* Several threads share a session: one at a time asks the provider, nobody gets half of anything. */
+static void test_threads(void **state)
+{
+    (void)state;
+    static struct busy b;
+    begin(&b.w, "", "", container_env, NULL, 0);
+    b.w.s.log.level = TRIB_LOG_ERROR;
+    b.w.s.net = (struct trib_net){&b, busy_perform, NULL};
+    assert_int_equal(open_session(&b.w, NULL), 0);
+    pthread_t t[4];
+    for (size_t i = 0; i < 4; i++) {
+        assert_int_equal(pthread_create(&t[i], NULL, busy_thread, &b), 0);
+    }
+    for (size_t i = 0; i < 4; i++) {
+        (void)pthread_join(t[i], NULL);
+    }
+    assert_int_equal(atomic_load(&b.most), 1);
+    assert_true(atomic_load(&b.fetches) >= 2 && atomic_load(&b.fetches) <= 41);
+    end(&b.w);
+}
+
 static void test_times(void **state)
 {
     (void)state;
@@ -691,7 +762,8 @@ int main(void)
         cmocka_unit_test(test_container),     cmocka_unit_test(test_container_hosts),
         cmocka_unit_test(test_imds),          cmocka_unit_test(test_imds_absent),
         cmocka_unit_test(test_imds_outlives), cmocka_unit_test(test_refresh),
-        cmocka_unit_test(test_expired_token), cmocka_unit_test(test_times),
+        cmocka_unit_test(test_expired_token), cmocka_unit_test(test_threads),
+        cmocka_unit_test(test_times),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

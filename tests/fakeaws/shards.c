@@ -44,6 +44,12 @@ fk_u128 fk_next_sequence(struct trib_fakeaws *f)
     return f->sequence;
 }
 
+static fk_u128 shard_next(struct trib_fakeaws *f, struct fk_shard *h)
+{
+    h->next += 1 + trib_seeded_below(&f->rng, 1000);
+    return h->next;
+}
+
 static struct fk_shard *shard_new(struct trib_fakeaws *f, struct fk_stream *s, const char *parent, uint64_t lo,
                                   uint64_t hi, int64_t at_us)
 {
@@ -55,7 +61,8 @@ static struct fk_shard *shard_new(struct trib_fakeaws *f, struct fk_stream *s, c
     h->parent = parent == NULL ? NULL : trib_strdup(parent);
     h->lo = lo;
     h->hi = hi;
-    h->start = fk_next_sequence(f);
+    h->next = fk_next_sequence(f) + trib_seeded_below(&f->rng, UINT64_C(1) << 60);
+    h->start = shard_next(f, h);
     h->opened_us = at_us;
     h->rotate_us = f->rotate_us == 0
                        ? INT64_MAX
@@ -99,7 +106,7 @@ struct fk_stream *fk_stream_open(struct trib_fakeaws *f, struct fk_table *t, con
 static void shard_close(struct trib_fakeaws *f, struct fk_shard *h, int64_t at_us)
 {
     h->closed = true;
-    h->end = fk_next_sequence(f);
+    h->end = shard_next(f, h);
     h->closed_us = at_us;
 }
 
@@ -264,7 +271,7 @@ void fk_stream_write(struct trib_fakeaws *f, struct fk_table *t, const struct fk
         if (h->closed || i->place < h->lo || i->place > h->hi) {
             continue;
         }
-        fk_u128 seq = fk_next_sequence(f);
+        fk_u128 seq = shard_next(f, h);
         char *text = record_text(f, s, i, was, is, ttl, seq);
         TRIB_GROW(h->records, h->cap, h->n + 1);
         h->records[h->n++] = (struct fk_record){seq, is->time_us, text, strlen(text)};

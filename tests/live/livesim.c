@@ -236,7 +236,7 @@ static int drain(struct world *w)
 
 static void outage(struct world *w)
 {
-    int64_t long_us = chance(w, .3) ? (int64_t)below(w, 40) * HOUR : (int64_t)below(w, 3600) * SECOND;
+    int64_t long_us = chance(w, .6) ? (int64_t)below(w, 60) * HOUR : (int64_t)below(w, 3600) * SECOND;
     trib_pipeline_free(w->p);
     w->p = NULL;
     for (uint64_t n = below(w, 30); n > 0; n--) {

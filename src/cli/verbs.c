@@ -10,8 +10,8 @@ static const struct trib_verb *const verbs[] = {
 };
 
 const char *const trib_verbs_later[] = {
-    "plan",   "doctor",   "capture", "backfill", "top",      "verify", "quarantine", "pause",    "resume",
-    "resync", "optimize", "vacuum",  "forget",   "handover", "index",  "generate",   "register", NULL,
+    "plan",     "doctor", "backfill", "top",      "verify", "quarantine", "pause",    "resume", "resync",
+    "optimize", "vacuum", "forget",   "handover", "index",  "generate",   "register", NULL,
 };
 
 const struct trib_verb *const *trib_verbs_table(size_t *ret_n)

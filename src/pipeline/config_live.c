@@ -33,6 +33,12 @@ void trib_config_bind_capture(struct trib_cfg_work *w, const struct trib_yaml *t
         .buffer_bytes = trib_bind_number(buffer, "tables.landing.buffer.size"),
         .buffer_interval_us = trib_bind_number(buffer, "tables.landing.buffer.interval"),
     };
+    const struct trib_yaml *landing = trib_yaml_get(table, "landing");
+    if (!trib_yaml_null(landing) && landing->kind == TRIB_YAML_SCALAR) {
+        trib_problem_at(
+            w->problems, landing,
+            "`landing: none` for a source that is captured is not in this version of Tributary; leave `landing` out");
+    }
     if (t->capture.stream != NULL && strncmp(t->capture.stream, "arn:", 4) != 0) {
         trib_problem_at(
             w->problems, trib_yaml_get(source, "stream"),

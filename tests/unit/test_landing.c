@@ -42,6 +42,7 @@ static void open_epoch(struct trib_landing *l, unsigned number, const char *shar
                                          .opened_us = NOW + number,
                                          .reason = (char *)"bootstrap",
                                          .stream_arn = (char *)"arn:x",
+                                         .snapshot = true,
                                          .table_id = NULL,
                                          .n_marks = shard == NULL ? 0 : 1,
                                          .marks = &mark};

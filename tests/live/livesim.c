@@ -49,7 +49,8 @@ struct world {
     char *folder;
     unsigned keys;
     uint64_t version;
-    bool quiet; /* the end: no faults, no writes */
+    uint64_t *shown; /* by key: the newest version that Silver has shown */
+    bool quiet;      /* the end: no faults, no writes */
     char failure[2048];
 };
 
@@ -191,6 +192,8 @@ static void crash(struct world *w)
     start(w);
 }
 
+static void look(struct world *w);
+
 /* A daemon for a while. */
 static void follow(struct world *w)
 {
@@ -204,6 +207,9 @@ static void follow(struct world *w)
             if (rc != 0 && !err.retriable && w->tell) {
                 (void)printf("#   a pass failed: %s\n", err.msg); /* told to the observer too; the next pass goes on */
             }
+        }
+        if (chance(w, .2)) {
+            look(w);
         }
         if (chance(w, .05)) {
             crash(w);
@@ -309,6 +315,29 @@ static int silver_lines(struct world *w, struct lines *to, struct trib_err *err)
     return rc;
 }
 
+/* A reader never sees a key go back to an older state (merge.md, Epochs). */
+static void look(struct world *w)
+{
+    struct lines got = {0};
+    struct trib_err err = {0};
+    if (must(w, silver_lines(w, &got, &err), &err) == 0) {
+        for (size_t i = 0; i < got.n; i++) {
+            unsigned key = 0;
+            uint64_t v = 0;
+            if (sscanf(got.text[i], "{\"pk\":{\"S\":\"k%u\"},\"v\":{\"N\":\"%" SCNu64, &key, &v) != 2 ||
+                key >= w->keys) {
+                fail(w, got.text[i]);
+            } else if (v < w->shown[key] && w->failure[0] == '\0') {
+                (void)snprintf(w->failure, sizeof w->failure, "key k%u went back from %" PRIu64 " to %" PRIu64, key,
+                               w->shown[key], v);
+            } else {
+                w->shown[key] = v;
+            }
+        }
+    }
+    lines_free(&got);
+}
+
 static void compare(struct world *w)
 {
     struct lines want = {0}, got = {0};
@@ -342,6 +371,7 @@ static void open_world(struct world *w)
     w->clock = trib_fakeaws_clock(w->aws);
     w->log = (struct trib_log){on_log, w, TRIB_LOG_DEBUG};
     w->keys = 1 + (unsigned)below(w, 12);
+    w->shown = trib_calloc(w->keys, sizeof *w->shown);
     make_table(w);
     if (must(w, trib_scratch_make(NULL, &w->folder, &err), &err) != 0) {
         return;
@@ -377,6 +407,7 @@ static void close_world(struct world *w)
     trib_fakeaws_free(w->aws);
     trib_scratch_remove(w->folder);
     free(w->folder);
+    free(w->shown);
 }
 
 static bool run(uint64_t seed, bool tell, char failure[2048])

@@ -52,6 +52,8 @@ void trib_aws_credentials_expired(struct trib_aws *a);
 /* "https://dynamodb.eu-west-1.amazonaws.com", or endpoint_url, AWS_ENDPOINT_URL_<SERVICE>, AWS_ENDPOINT_URL; dual-stack and FIPS heeded.
  * service: endpoint prefix: "dynamodb", "streams.dynamodb", "kinesis", "s3", "sqs", "ssm", "sts". [out] free() */
 char *trib_aws_endpoint(const struct trib_aws *a, const char *service);
+/* Whether it is AWS's own, not one that somebody set. */
+bool trib_aws_endpoint_own(const struct trib_aws *a, const char *service);
 
 /* One request to a service, signed when it is sent. */
 struct trib_aws_call {

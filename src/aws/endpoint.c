@@ -104,6 +104,11 @@ char *trib_aws_endpoint(const struct trib_aws *a, const char *service)
     return trib_aws_endpoint_in(a, service, a->region);
 }
 
+bool trib_aws_endpoint_own(const struct trib_aws *a, const char *service)
+{
+    return set_endpoint(a, trib_aws_service(service)) == NULL;
+}
+
 char *trib_aws_endpoint_in(const struct trib_aws *a, const char *service, const char *region)
 {
     const char *set = set_endpoint(a, trib_aws_service(service));

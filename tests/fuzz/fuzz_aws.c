@@ -30,7 +30,7 @@ static int fs_stat(void *ctx, const char *path, struct trib_fs_stat *ret, struct
     if (w->files.p == NULL) {
         return trib_err_set(err, TRIB_E_NOT_FOUND, "%s", path);
     }
-    *ret = (struct trib_fs_stat){(int64_t)w->files.n, 0, false};
+    *ret = (struct trib_fs_stat){.size = (int64_t)w->files.n};
     return 0;
 }
 

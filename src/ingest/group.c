@@ -17,15 +17,17 @@
 #include <stdlib.h>
 #include <xxhash.h>
 
+#include "ingest/dms.h"
 #include "ingest/keycheck.h"
 #include "ingest/rows.h"
 
 enum { MAX_RETIRED = 8 };
 
 struct open_file {
-    struct trib_reader *reader;
+    struct trib_reader *reader; /* NULL: dms */
     struct trib_input *input;
     struct trib_rows *rows; /* of a Parquet file; else NULL */
+    struct trib_dms *dms;   /* of a source of that type; else NULL */
 };
 
 struct places {
@@ -101,7 +103,9 @@ static int open_source(const struct trib_batch_opts *b, size_t file, bool hold, 
         *err = failure;
         return trib_err_wrap(err, "%s", s->key);
     }
-    if (rc == 0 && trib_input_codec(f.input) == TRIB_CODEC_PARQUET) {
+    if (b->o->type == TRIB_SOURCE_DMS) {
+        f.dms = trib_dms_open(b->o, b->env->engine, s->key, f.input, hold);
+    } else if (rc == 0 && trib_input_codec(f.input) == TRIB_CODEC_PARQUET) {
         f.rows = trib_rows_open(b->env->engine, b->o->source, s->key);
         f.reader = trib_reader_new(&ro, trib_rows_read, f.rows);
     } else {
@@ -117,9 +121,42 @@ static int64_t place_of(const struct open_file *f, int64_t offset)
     return f->rows != NULL ? trib_rows_number(f->rows, offset) : offset;
 }
 
+/* The reader of records, or of DMS's rows. */
+static int read_record(const struct open_file *f, enum trib_reader_result *ret, struct trib_change *c,
+                       struct trib_bad *bad, struct trib_err *err)
+{
+    return f->dms != NULL ? trib_dms_next(f->dms, ret, c, bad, err) : trib_reader_next(f->reader, ret, c, bad, err);
+}
+
+static int64_t read_offset(const struct open_file *f)
+{
+    return f->dms != NULL ? trib_dms_offset(f->dms) : trib_reader_offset(f->reader);
+}
+
+/* Bytes of text that the records so far took. */
+static int64_t consumed(const struct open_file *f)
+{
+    return f->dms != NULL ? trib_dms_consumed(f->dms) : trib_reader_offset(f->reader);
+}
+
+static struct trib_view read_raw(const struct open_file *f)
+{
+    return f->dms != NULL ? trib_dms_raw(f->dms) : trib_reader_raw(f->reader);
+}
+
+static int64_t read_decoded(const struct open_file *f)
+{
+    return f->dms != NULL    ? trib_dms_decoded(f->dms)
+           : f->rows != NULL ? trib_rows_decoded(f->rows)
+                             : trib_input_decoded(f->input);
+}
+
 static void close_source(struct open_file *f)
 {
-    trib_reader_free(f->reader);
+    trib_dms_free(f->dms);
+    if (f->reader != NULL) {
+        trib_reader_free(f->reader);
+    }
     trib_rows_free(f->rows);
     trib_input_free(f->input);
     *f = (struct open_file){0};
@@ -138,7 +175,7 @@ static int finish_file(struct filler *f, struct trib_err *err)
 {
     struct trib_group *g = f->g;
     const struct trib_source_file *s = source_file(f);
-    g->decoded_bytes += f->now.rows != NULL ? trib_rows_decoded(f->now.rows) : trib_input_decoded(f->now.input);
+    g->decoded_bytes += read_decoded(&f->now);
     f->retired[f->n_retired++] = f->now;
     f->now = (struct open_file){0};
     f->open = false;
@@ -253,6 +290,13 @@ static void rank_record(struct filler *f, const struct trib_change *c, const str
             return;
         }
         trib_sequence_format_us(r->sequence, EPOCH, STATE, c->time_us);
+        return;
+    case TRIB_KIND_DMS:
+        r->origin = trib_origin_text(TRIB_ORIGIN_DMS);
+        r->event_ts_us = c->time_us >= 0 ? c->time_us : s->mtime_us;
+        if (trib_sequence_format(r->sequence, EPOCH, c->state ? STATE : CHANGE, c->sequence_number, &err) != 0) {
+            *ret_why = "the row's place in the order of changes cannot be told";
+        }
         return;
     case TRIB_KIND_FULL_EXPORT:
     case TRIB_KIND_ITEM:
@@ -381,7 +425,7 @@ static void note_kind(struct filler *f, const struct trib_change *c)
 /* A line of an export that did not decode may be several records: then the reader hands them out one by one. */
 static bool hands_out_again(struct filler *f)
 {
-    if (!trib_reader_again(f->now.reader)) {
+    if (f->now.dms != NULL || !trib_reader_again(f->now.reader)) {
         return false;
     }
     f->items--;
@@ -442,9 +486,9 @@ static int take_change(struct filler *f, struct trib_chunk *chunk, const struct 
 static int take_damage(struct filler *f, const struct trib_err *damage, struct trib_err *err)
 {
     const struct trib_quarantine_row row = {.file = source_file(f)->key,
-                                            .offset = place_of(&f->now, trib_reader_offset(f->now.reader)),
+                                            .offset = place_of(&f->now, read_offset(&f->now)),
                                             .reason = damage->msg,
-                                            .raw = trib_reader_raw(f->now.reader),
+                                            .raw = read_raw(&f->now),
                                             .event_ts_us = -1};
     if (source_file(f)->items >= 0) {
         f->g->culprit = f->file;
@@ -461,7 +505,7 @@ static int take_next(struct filler *f, struct trib_chunk *chunk, struct trib_err
     struct trib_bad bad;
     enum trib_reader_result what;
     struct trib_err failure = {0};
-    int rc = trib_reader_next(f->now.reader, &what, &c, &bad, &failure);
+    int rc = read_record(&f->now, &what, &c, &bad, &failure);
     if (rc == TRIB_E_DATA) {
         return take_damage(f, &failure, err);
     }
@@ -495,7 +539,9 @@ static int fill(void *ctx, struct trib_chunk *chunk, struct trib_err *err)
         return 0;
     }
     release_retired(f);
-    if (f->open) {
+    if (f->open && f->now.dms != NULL) {
+        trib_dms_release(f->now.dms);
+    } else if (f->open) {
         trib_reader_release(f->now.reader);
     }
     f->chunk_bytes = 0;
@@ -620,12 +666,12 @@ int trib_group_sample(const struct trib_batch_opts *b, size_t file, int64_t max_
     TRIB_TRY(open_source(b, file, false, &f, err));
     uint64_t rows = 0;
     int rc = 0;
-    while (trib_reader_offset(f.reader) < max_bytes) {
+    while (consumed(&f) < max_bytes) {
         struct trib_change c;
         struct trib_bad bad;
         enum trib_reader_result what;
         struct trib_err failure = {0}, ignored;
-        rc = trib_reader_next(f.reader, &what, &c, &bad, &failure);
+        rc = read_record(&f, &what, &c, &bad, &failure);
         if (rc != 0) {
             rc = rc == TRIB_E_DATA ? 0 : rc;
             if (rc != 0) {
@@ -649,7 +695,7 @@ int trib_group_sample(const struct trib_batch_opts *b, size_t file, int64_t max_
         }
     }
     *ret_rows = rows;
-    *ret_bytes = (uint64_t)trib_reader_offset(f.reader);
+    *ret_bytes = (uint64_t)consumed(&f);
     close_source(&f);
     return rc;
 }

@@ -12,8 +12,18 @@
 #include "stage/landing.h"
 #include "stage/stage.h"
 
-/* LANDING: what capture landed; its bookkeeping says which epoch and generation a record has, and when a snapshot may be taken. */
-enum trib_source_type { TRIB_SOURCE_FILES, TRIB_SOURCE_EXPORT, TRIB_SOURCE_LANDING };
+/* LANDING: what capture landed; its bookkeeping says which epoch and generation a record has, and when a snapshot may be taken.
+ * DMS: files of an AWS DMS S3 target. */
+enum trib_source_type { TRIB_SOURCE_FILES, TRIB_SOURCE_EXPORT, TRIB_SOURCE_LANDING, TRIB_SOURCE_DMS };
+
+/* How DMS was told to write. */
+struct trib_dms_opts {
+    const char *const *columns; /* of CSV without a header line, in order, without Op; [borrow] */
+    size_t n_columns;
+    const char *timestamp;  /* the column of the commit time; NULL: none */
+    char delimiter;         /* between the fields of CSV */
+    const char *null_value; /* an unquoted field that is this is null */
+};
 
 struct trib_ingest_opts {
     const char *pipeline;
@@ -27,6 +37,7 @@ struct trib_ingest_opts {
     struct trib_schema_opts schema;
     int64_t batch_files, batch_bytes;
     struct trib_record_limits limits;
+    struct trib_dms_opts dms;
 };
 
 struct trib_ingest;

@@ -49,6 +49,15 @@ struct trib_cfg_capture {
     int64_t buffer_bytes, buffer_interval_us;
 };
 
+/* Of a `dms` source. */
+struct trib_cfg_dms {
+    char **columns;
+    size_t n_columns;
+    char *timestamp; /* NULL: none */
+    char delimiter;
+    char *null_value;
+};
+
 struct trib_cfg_table {
     char *name;
     size_t line, column;                 /* in the file, for messages */
@@ -57,6 +66,7 @@ struct trib_cfg_table {
     char *source_path; /* as written, resolved against the config's folder; NULL where capture is on */
     struct trib_cfg_aws aws;
     struct trib_cfg_capture capture;
+    struct trib_cfg_dms dms;
     enum trib_evolution evolution;
     bool infer;
     enum trib_numbers numbers;

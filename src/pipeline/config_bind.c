@@ -183,11 +183,15 @@ static void bind_source(struct trib_cfg_work *w, const struct trib_yaml *table, 
         trib_key_choice(trib_key_find("tables.source.type")->choices, type->text) < 0) {
         return;
     }
-    static const enum trib_source_type types[] = {TRIB_SOURCE_FILES, TRIB_SOURCE_EXPORT, TRIB_SOURCE_LANDING};
+    static const enum trib_source_type types[] = {TRIB_SOURCE_FILES, TRIB_SOURCE_EXPORT, TRIB_SOURCE_LANDING,
+                                                  TRIB_SOURCE_DMS};
     t->source_type = types[choice_of(s, "tables.source.type")];
     if (t->source_type == TRIB_SOURCE_LANDING) {
         trib_config_bind_capture(w, table, s, t);
         return;
+    }
+    if (t->source_type == TRIB_SOURCE_DMS) {
+        trib_config_bind_dms(w, s, t);
     }
     t->source_path = path_of(w, s, "tables.source.path");
     if (t->source_path == NULL && trib_yaml_null(path)) {
@@ -572,6 +576,7 @@ static void free_table(struct trib_cfg_table *t)
     free(t->sort.name);
     free(t->sort.type);
     free(t->source_path);
+    trib_config_free_files(t);
     trib_config_free_live(t);
     for (size_t i = 0; i < t->n_hints; i++) {
         free((void *)(uintptr_t)t->hints[i].path);

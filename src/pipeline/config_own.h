@@ -39,6 +39,9 @@ void trib_config_bind_aws(const struct trib_yaml *root, const struct trib_yaml *
 void trib_config_bind_capture(struct trib_cfg_work *w, const struct trib_yaml *table, const struct trib_yaml *source,
                               struct trib_cfg_table *t);
 void trib_config_free_live(struct trib_cfg_table *t);
+/* config_files.c: sources of files that need more than a path. */
+void trib_config_bind_dms(struct trib_cfg_work *w, const struct trib_yaml *source, struct trib_cfg_table *t);
+void trib_config_free_files(struct trib_cfg_table *t);
 /* A key's value in a block, else its default. copy: [out], NULL when there is neither. */
 char *trib_bind_copy(const struct trib_yaml *block, const char *path);
 int trib_bind_choice(const struct trib_yaml *block, const char *path);

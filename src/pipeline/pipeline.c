@@ -77,6 +77,11 @@ static void plan_table(struct trib_pipeline *p, struct trib_pipeline_table *t, c
                                         .batch_bytes = p->config->batch_bytes};
     t->opts.schema = schema_opts(t);
     t->opts.schema.max_columns = c->max_columns + BRONZE_MORE_COLUMNS;
+    t->opts.dms = (struct trib_dms_opts){.columns = (const char *const *)c->dms.columns,
+                                         .n_columns = c->dms.n_columns,
+                                         .timestamp = c->dms.timestamp,
+                                         .delimiter = c->dms.delimiter,
+                                         .null_value = c->dms.null_value};
     t->targets = trib_calloc(c->n_silver * 2, sizeof *t->targets);
     for (size_t i = 0; i < c->n_silver; i++) {
         add_target(p, t, &c->silver[i], false);

@@ -41,7 +41,8 @@ struct fk_record {
 };
 enum { READS_KEPT = 16 };
 struct fk_shard {
-    fk_u128 next; /* sequence numbers grow within a shard; AWS promises nothing across shards, so each begins anywhere */
+    fk_u128
+        next; /* sequence numbers grow within a shard; AWS promises nothing across shards, so each begins anywhere */
     char *id, *parent; /* parent NULL: a root */
     uint64_t lo, hi;   /* its part of the hash space, both included */
     fk_u128 start, end;

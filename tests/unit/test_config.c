@@ -176,6 +176,29 @@ static void test_everything_set(void **state)
     trib_config_free(c);
 }
 
+#define DMS "tables:\n  - name: O\n    key: {partition: id, sort: n}\n    source: {type: dms, path: /in"
+
+static void test_dms(void **state)
+{
+    (void)state;
+    struct trib_config *c = good(HEAD DMS "}\n");
+    const struct trib_cfg_dms *d = &c->tables[0].dms;
+    assert_int_equal(c->tables[0].source_type, TRIB_SOURCE_DMS);
+    assert_int_equal(d->n_columns, 0);
+    assert_null(d->timestamp);
+    assert_int_equal(d->delimiter, ',');
+    assert_string_equal(d->null_value, "NULL");
+    trib_config_free(c);
+    c = good(HEAD DMS ", columns: [n, id, x y], timestamp: ts, delimiter: '\\t', null_value: '\\N'}\n");
+    d = &c->tables[0].dms;
+    assert_int_equal(d->n_columns, 3);
+    assert_string_equal(d->columns[2], "x y");
+    assert_string_equal(d->timestamp, "ts");
+    assert_int_equal(d->delimiter, '\t');
+    assert_string_equal(d->null_value, "\\N");
+    trib_config_free(c);
+}
+
 /* Parentheses in texts and comments do not count. */
 static void test_conditions(void **state)
 {
@@ -455,6 +478,15 @@ static const struct bad_case bad_cases[] = {
     {HEAD "? [a]\n: b\n", "3:3", "a key must be a word"},
     {HEAD "<<: text\n" TABLE, "1:1", "`<<` takes a mapping"},
     {"pipeline: \"a\\0b\"\n", "1:11", "NUL"},
+    {HEAD DMS ", columns: [id]}\n", "6:45", "`source.columns` lacks `n`, which `key` names"},
+    {HEAD DMS ", columns: [id, n, id]}\n", "6:53", "`source.columns`: `id` stands there twice, or is empty"},
+    {HEAD DMS ", columns: []}\n", "6:45", "`source.columns` is empty: leave it out where the files name their columns"},
+    {HEAD DMS ", columns: id}\n", "6:45", "`source.columns` takes a list of texts, here is `id`"},
+    {HEAD DMS ", delimiter: '\"'}\n", "6:47",
+     "`source.delimiter`: one character is needed, or \\t; a quote cannot be one"},
+    {HEAD DMS ", delimiter: ab}\n", "6:47",
+     "`source.delimiter`: one character is needed, or \\t; a quote cannot be one"},
+    {HEAD DMS ", timestamp: n}\n", "6:47", "`source.timestamp`: `n` is a key; the column that DMS adds is needed"},
 };
 
 static void test_bad(void **state)
@@ -836,6 +868,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_defaults),
         cmocka_unit_test(test_everything_set),
+        cmocka_unit_test(test_dms),
         cmocka_unit_test(test_conditions),
         cmocka_unit_test(test_names_by_default),
         cmocka_unit_test(test_defaults_spelled_out),

@@ -168,6 +168,7 @@ static void chaos(struct ask *a)
                {"expired", &c.expired},
                {"describe_lies", &c.describe_lies},
                {"empty_page", &c.empty_page},
+               {"short_page", &c.short_page},
                {"extra_page", &c.extra_page},
                {"kinesis_twice", &c.kinesis_twice},
                {"kinesis_reorder", &c.kinesis_reorder},

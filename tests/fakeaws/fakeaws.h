@@ -147,6 +147,7 @@ struct trib_fakeaws_chaos {
     double throttle, e500, e503, reset, lost, e500_done, truncated, slow, expired;
     double describe_lies; /* per DescribeStream: children or a closed leaf's end missing, a page cut short */
     double empty_page;    /* per GetRecords with records to give: an empty page first */
+    double short_page;    /* per GetRecords and Scan: a few records at most, though there are more */
     double extra_page;    /* per end of a shard: one more iterator, that gives an empty page */
     double kinesis_twice, kinesis_reorder, kinesis_drop; /* per change sent to Kinesis */
     double s3_conflict;                                  /* per conditional write: 409, nothing done */

@@ -10,7 +10,7 @@
 
 #define SECOND INT64_C(1000000)
 #define HOUR   (3600 * SECOND)
-enum { BODY_MAX = 1 << 30, SCAN_BYTES = 1 << 20, ITEM_BYTES = 400 * 1024 };
+enum { BODY_MAX = 1 << 30, SCAN_BYTES = 1 << 20, ITEM_BYTES = 400 * 1024, SHORT_PAGE = 8 };
 
 __extension__ typedef unsigned __int128 fk_u128;
 

@@ -139,11 +139,15 @@ static size_t start_of(const struct fk_req *q, const struct fk_table *t, const s
     return i;
 }
 
-static void page(struct fk_req *q, struct fk_res *r, struct fk_table *t, const struct query *k, const struct hit *all,
+static void page(struct trib_fakeaws *f, struct fk_req *q, struct fk_res *r, struct fk_table *t, const struct query *k, const struct hit *all,
                  size_t n, char **ret_bad)
 {
     const char *filter = fk_str(q->json, "FilterExpression");
     int64_t limit = fk_int(q->json, "Limit", INT64_MAX), seen = 0, count = 0;
+    if (fk_chance(f, f->chaos.short_page)) {
+        int64_t few = 1 + (int64_t)trib_seeded_below(&f->chaos_rng, SHORT_PAGE);
+        limit = few < limit ? few : limit;
+    }
     struct trib_buf *b = fk_body(r);
     size_t bytes = 0;
     trib_buf_adds(b, "{\"Items\":[");
@@ -179,7 +183,7 @@ void fk_query(struct trib_fakeaws *f, struct fk_req *q, struct fk_res *r)
     }
     if (collect(f, q, r, t, &k, &all, &n)) {
         char *bad = NULL;
-        page(q, r, t, &k, all, n, &bad);
+        page(f, q, r, t, &k, all, n, &bad);
         if (bad != NULL) {
             fk_error(f, q, r, 400, "ValidationException", "Invalid FilterExpression: %s", bad);
             free(bad);

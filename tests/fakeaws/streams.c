@@ -376,6 +376,10 @@ static void get_records(struct trib_fakeaws *f, struct fk_req *q, struct fk_res 
     struct trib_buf *b = fk_body(r);
     size_t i = first_after(p.shard, p.after), bytes = 0;
     bool empty = i < p.shard->n && fk_chance(f, f->chaos.empty_page);
+    if (fk_chance(f, f->chaos.short_page)) {
+        int64_t few = 1 + (int64_t)trib_seeded_below(&f->chaos_rng, SHORT_PAGE);
+        limit = few < limit ? few : limit;
+    }
     trib_buf_adds(b, "{\"Records\":[");
     for (int64_t n = 0; n < limit && i < p.shard->n && !empty; n++, i++) {
         const struct fk_record *x = &p.shard->records[i];

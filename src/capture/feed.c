@@ -35,6 +35,8 @@ enum {
 #define IDLE_MAX_US      (5 * TRIB_SECOND_US)
 #define DISCOVER_US      (30 * TRIB_SECOND_US)
 #define DISCOVER_SOON_US (2 * TRIB_SECOND_US)
+#define SAVE_MOVED_US    (10 * TRIB_SECOND_US)
+#define SAVE_QUIET_US    (300 * TRIB_SECOND_US)
 #define ITERATOR_US      (14 * 60 * TRIB_SECOND_US) /* good for 15 minutes */
 #define RETENTION_US     (23 * TRIB_HOUR_US)        /* 24 hours; one for clocks and the way here */
 
@@ -65,6 +67,7 @@ struct trib_feed {
     unsigned missing;    /* listings in a row with a parent that is in none */
     size_t turn;         /* where reading goes on: no shard starves */
     int64_t saved_us;    /* the hint */
+    int64_t read_us;     /* newest successful read */
     bool moved;          /* a position moved since */
 };
 
@@ -486,7 +489,7 @@ static int took_page(struct trib_feed *f, struct shard *s, struct trib_view repl
     lose_iterator(s);
     s->iterator = trib_reply_text(reply, "NextShardIterator");
     s->iterator_us = now_us;
-    doc_of(f, s->id)->read_us = now_us;
+    doc_of(f, s->id)->read_us = f->read_us = now_us;
     if (s->iterator == NULL) {
         s->at_end = true;
         f->ended_us = now_us;
@@ -656,7 +659,10 @@ int trib_feed_land(struct trib_feed *f, int64_t now_us, bool all, int64_t *ret_r
             i--;
         }
     }
-    if (f->moved && (all || now_us - f->saved_us > 10 * TRIB_SECOND_US)) {
+    /* The hint also says when a quiet shard was read: a position that nobody looked at for a day is a gap. */
+    int64_t since = now_us - f->saved_us;
+    bool read_since = f->read_us > f->saved_us;
+    if ((f->moved && (all || since > SAVE_MOVED_US)) || (read_since && (all || since > SAVE_QUIET_US))) {
         TRIB_TRY(trib_landing_save_positions(f->landing, now_us, err));
         f->saved_us = now_us;
         f->moved = false;

@@ -110,6 +110,8 @@ TRIB_CHECKED int trib_landing_save_positions(struct trib_landing *l, int64_t now
 /* Reads an object's end: the sequence number of its last record, 64 digits. */
 typedef int (*trib_landing_end_fn)(void *ctx, const char *lake_key, char ret_last[TRIB_POSITION_DIGITS + 1],
                                    struct trib_err *err);
+/* The hint alone: last and read_us of open shards, as they were at *ret_written_us; 0: there is none, or none that can be read. */
+TRIB_CHECKED int trib_landing_read_hint(struct trib_landing *l, int64_t *ret_written_us, struct trib_err *err);
 /* At the start: the hint, then the objects since. Fills last and read_us of every shard. */
 TRIB_CHECKED int trib_landing_load_positions(struct trib_landing *l, trib_landing_end_fn end_of, void *ctx,
                                              struct trib_err *err);

@@ -363,7 +363,7 @@ static int take_object(struct trib_landing *l, const char *key, trib_landing_end
     return 0;
 }
 
-int trib_landing_load_positions(struct trib_landing *l, trib_landing_end_fn end_of, void *ctx, struct trib_err *err)
+int trib_landing_read_hint(struct trib_landing *l, int64_t *ret_written_us, struct trib_err *err)
 {
     int64_t written_us = 0;
     TRIB_CLEANUP(trib_cleanup_free) char *hint = trib_landing_path(l, "_positions.json");
@@ -379,11 +379,20 @@ int trib_landing_load_positions(struct trib_landing *l, trib_landing_end_fn end_
         *err = own;
         return rc;
     }
+    *ret_written_us = written_us;
+    return 0;
+}
+
+int trib_landing_load_positions(struct trib_landing *l, trib_landing_end_fn end_of, void *ctx, struct trib_err *err)
+{
+    int64_t written_us;
+    TRIB_TRY(trib_landing_read_hint(l, &written_us, err));
+    struct names k;
+    int rc;
     int64_t from = written_us - LOOK_BACK_HOURS * HOUR_US;
     TRIB_CLEANUP(trib_cleanup_free) char *hour = trib_landing_object(from < 0 ? 0 : from, -1, "", "", "", "");
     *strrchr(hour, '/') = '\0';
     TRIB_CLEANUP(trib_cleanup_free) char *after = trib_landing_path(l, "%s/", hour);
-    struct names k;
     TRIB_TRY(list(l, trib_landing_path(l, "%s", ""), after, false, &k, err));
     rc = 0;
     for (size_t i = 0; i < k.n && rc == 0; i++) {

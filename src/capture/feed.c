@@ -553,9 +553,10 @@ static int check_age(struct trib_feed *f, struct shard *s, int64_t now_us, struc
 {
     struct trib_landing_shard *doc = doc_of(f, s->id);
     int64_t seen = doc->read_us > doc->found_us ? doc->read_us : doc->found_us;
-    if (s->iterator != NULL || now_us - seen <= RETENTION_US) {
+    if (now_us - seen <= RETENTION_US) {
         return 0;
     }
+    lose_iterator(s); /* of a process that stood still for a day */
     TRIB_TRY(open_gap(f, now_us, s->id, "it was not read for longer than the stream keeps records", err));
     doc_of(f, s->id)->read_us = now_us;
     s->horizon = true;

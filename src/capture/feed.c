@@ -28,6 +28,7 @@ enum {
     READS = 64,          /* side by side */
     PAGE_MAX = 64 << 20, /* a reply: 1 MB of records by AWS's count, more as text */
     QUIET_PAGES = 3,     /* empty pages in a row that mean quiet … */
+    REFUSED_MAX = 10,    /* looks in a row that may fail before it is told */
     LISTINGS = 4,        /* tries to find a parent that a listing left out */
 };
 #define QUIET_US         (2 * TRIB_SECOND_US) /* … over this long */
@@ -64,6 +65,7 @@ struct trib_feed {
     int64_t discover_us; /* when to look again */
     int64_t looked_us;   /* when it was looked at last */
     int64_t ended_us;    /* when a shard ended last */
+    unsigned refused;    /* looks in a row that failed */
     unsigned missing;    /* listings in a row with a parent that is in none */
     size_t turn;         /* where reading goes on: no shard starves */
     int64_t saved_us;    /* the hint */
@@ -331,9 +333,19 @@ int trib_feed_discover(struct trib_feed *f, int64_t now_us, bool force, struct t
         return 0;
     }
     struct trib_found found;
-    TRIB_TRY(trib_stream_describe(f->o->aws, f->arn, &found, err));
+    struct trib_err why = {0};
+    int rc = trib_stream_describe(f->o->aws, f->arn, &found, &why);
+    if (rc != 0 && why.retriable && ++f->refused < REFUSED_MAX) { /* what is known can be read meanwhile */
+        f->discover_us = now_us + (DISCOVER_SOON_US << (f->refused < 4 ? f->refused : 4));
+        return 0;
+    }
+    if (rc != 0) {
+        *err = why;
+        return rc;
+    }
+    f->refused = 0;
     bool first = first_look(f), again = false;
-    int rc = add_descendants(f, &found, now_us, err);
+    rc = add_descendants(f, &found, now_us, err);
     if (rc == 0) {
         rc = add_roots(f, &found, first, now_us, &again, err);
     }
@@ -548,18 +560,27 @@ static void prepare(const struct trib_feed *f, struct shard *s, int64_t now_us, 
                                 .retry = {1, 0, 0}};
 }
 
-/* A shard that nobody read for a day may have lost records without telling. */
-static int check_age(struct trib_feed *f, struct shard *s, int64_t now_us, struct trib_err *err)
+static bool is_old(const struct trib_feed *f, const struct shard *s, int64_t now_us)
 {
-    struct trib_landing_shard *doc = doc_of(f, s->id);
+    const struct trib_landing_shard *doc = doc_of(f, s->id);
     int64_t seen = doc->read_us > doc->found_us ? doc->read_us : doc->found_us;
-    if (now_us - seen <= RETENTION_US) {
+    return now_us - seen > RETENTION_US;
+}
+
+/* A shard that nobody read for a day may have lost records without telling. One epoch serves all of them. */
+static int check_age(struct trib_feed *f, const struct shard *s, int64_t now_us, struct trib_err *err)
+{
+    if (!is_old(f, s, now_us)) {
         return 0;
     }
-    lose_iterator(s); /* of a process that stood still for a day */
     TRIB_TRY(open_gap(f, now_us, s->id, "it was not read for longer than the stream keeps records", err));
-    doc_of(f, s->id)->read_us = now_us;
-    s->horizon = true;
+    for (size_t i = 0; i < f->n; i++) {
+        if (is_old(f, f->shards[i], now_us)) {
+            lose_iterator(f->shards[i]); /* of a process that stood still for a day */
+            f->shards[i]->horizon = true;
+            doc_of(f, f->shards[i]->id)->read_us = now_us;
+        }
+    }
     return 0;
 }
 

@@ -38,6 +38,7 @@ enum {
 #define DISCOVER_SOON_US (2 * TRIB_SECOND_US)
 #define SAVE_MOVED_US    (10 * TRIB_SECOND_US)
 #define SAVE_QUIET_US    (300 * TRIB_SECOND_US)
+#define DISCOVER_PAGE_US (250000) /* 10 DescribeStream calls a second are allowed; there may be two of us, and others */
 #define ITERATOR_US      (14 * 60 * TRIB_SECOND_US) /* good for 15 minutes */
 #define RETENTION_US     (23 * TRIB_HOUR_US)        /* 24 hours; one for clocks and the way here */
 
@@ -48,9 +49,9 @@ struct shard {
     bool horizon; /* nothing of it is landed or piled: from TRIM_HORIZON */
     bool at_end;
     int64_t due_us;
-    unsigned empty;    /* empty pages in a row … */
-    int64_t empty_us;  /* … since */
-    int64_t newest_us; /* creation time of the newest record read */
+    unsigned empty;                /* empty pages in a row … */
+    int64_t empty_us[QUIET_PAGES]; /* … the times of the newest of them, page n at n % QUIET_PAGES */
+    int64_t newest_us;             /* creation time of the newest record read */
     struct trib_pile pile;
 };
 
@@ -64,6 +65,7 @@ struct trib_feed {
     size_t n, cap;
     int64_t discover_us; /* when to look again */
     int64_t looked_us;   /* when it was looked at last */
+    int64_t pace_us;     /* no look before: a page costs a call */
     int64_t ended_us;    /* when a shard ended last */
     unsigned refused;    /* looks in a row that failed */
     unsigned missing;    /* listings in a row with a parent that is in none */
@@ -344,6 +346,7 @@ int trib_feed_discover(struct trib_feed *f, int64_t now_us, bool force, struct t
         return rc;
     }
     f->refused = 0;
+    f->pace_us = now_us + (int64_t)found.pages * DISCOVER_PAGE_US;
     bool first = first_look(f), again = false;
     rc = add_descendants(f, &found, now_us, err);
     if (rc == 0) {
@@ -505,15 +508,14 @@ static int took_page(struct trib_feed *f, struct shard *s, struct trib_view repl
     if (s->iterator == NULL) {
         s->at_end = true;
         f->ended_us = now_us;
-        f->discover_us = now_us; /* its children */
+        f->discover_us = now_us > f->pace_us ? now_us : f->pace_us; /* its children */
     }
     if (records > 0) {
         s->empty = 0;
         s->due_us = now_us + BUSY_US;
         return 0;
     }
-    s->empty_us = s->empty == 0 ? now_us : s->empty_us;
-    s->empty++;
+    s->empty_us[s->empty++ % QUIET_PAGES] = now_us;
     int64_t wait = BUSY_US << (s->empty < 8 ? s->empty : 8);
     s->due_us =
         now_us + (f->o->once || wait < IDLE_MAX_US ? (f->o->once && wait > TRIB_SECOND_US ? TRIB_SECOND_US : wait)
@@ -710,6 +712,13 @@ int64_t trib_feed_due_us(const struct trib_feed *f)
     return due;
 }
 
+/* The newest pages were empty, all of them read after `us`, over long enough. */
+static bool quiet_since(const struct trib_feed *f, const struct shard *s, int64_t us)
+{
+    int64_t from = s->empty_us[s->empty % QUIET_PAGES]; /* of the oldest that counts */
+    return s->empty >= QUIET_PAGES && from >= us && doc_of(f, s->id)->read_us - from >= QUIET_US;
+}
+
 bool trib_feed_caught_up(const struct trib_feed *f, int64_t us)
 {
     if (f->looked_us == 0 || f->looked_us < us || f->looked_us < f->ended_us || f->missing > 0) {
@@ -717,9 +726,7 @@ bool trib_feed_caught_up(const struct trib_feed *f, int64_t us)
     }
     for (size_t i = 0; i < f->n; i++) {
         const struct shard *s = f->shards[i];
-        bool quiet =
-            s->empty >= QUIET_PAGES && s->empty_us >= us && doc_of(f, s->id)->read_us - s->empty_us >= QUIET_US;
-        if (!s->at_end && !quiet && s->newest_us <= us + TRIB_SECOND_US) {
+        if (!s->at_end && !quiet_since(f, s, us) && s->newest_us <= us + TRIB_SECOND_US) {
             return false;
         }
         if (s->at_end) {

@@ -32,6 +32,7 @@ struct trib_found {
     size_t n, cap;
     char *view;   /* stream view type */
     char *status; /* ENABLED, DISABLED, … */
+    int pages;    /* calls that it took */
 };
 /* All pages of DescribeStream. NOT_FOUND: the stream is gone. */
 TRIB_CHECKED int trib_stream_describe(struct trib_aws *aws, const char *arn, struct trib_found *ret,

@@ -6,6 +6,7 @@
 
 #include "merge/gone.h"
 #include "pipeline/own.h"
+#include "pipeline/remote.h"
 
 #include "ingest/source.h"
 
@@ -217,6 +218,7 @@ static int drain(struct trib_pipeline *p, void *stage, step_fn step_once, const 
         struct trib_step step = {0};
         struct trib_err err = {0};
         int rc = step_once(stage, trib_now_us(p->env->clock), &step, &err);
+        trib_store_release(p->env->remote); /* a step holds no path beyond its end */
         if (rc == TRIB_E_CONFLICT && ++tries < TRIES) {
             continue;
         }
@@ -240,7 +242,8 @@ int trib_pipeline_source(struct trib_pipeline *p, struct trib_pipeline_table *t,
         t->landing = trib_landing_new(p->env->lake, t->cfg->name);
         t->opts.landing = t->landing;
     } else if (t->source == NULL) {
-        TRIB_TRY(trib_source_open(p->env->fs, t->cfg->source_path, &t->source, err));
+        TRIB_TRY(trib_source_open(p->env->fs, trib_remote_for(p->env->remote, &t->cfg->aws), t->cfg->source_path,
+                                  &t->source, err));
     }
     t->opts.source = t->source;
     return 0;
@@ -277,6 +280,7 @@ static bool tell_gone(struct trib_pipeline *p, struct trib_pipeline_table *t)
     struct trib_err err = {0};
     bool worked = false;
     int rc = trib_merge_gone(p->env, targets, n, t->landing, &worked, &err);
+    trib_store_release(p->env->remote);
     free(targets);
     if (rc != 0) {
         trib_pipeline_tell(p, "merge", t->cfg->name, NULL, NULL, &err);

@@ -37,7 +37,7 @@ struct trib_flags {
     bool once;                                             /* run */
     const char *at;                                        /* query: VERSION or TIMESTAMP, NULL */
     const char *out;                                       /* simulate: a folder, NULL */
-    int64_t seed, items, changes, rate, item_bytes, limit; /* -1: not given */
+    int64_t seed, items, changes, rate, item_bytes, limit, sample; /* -1: not given */
     bool live;                                             /* simulate */
     bool force;                                            /* init */
     bool json;                                             /* schema */

@@ -54,6 +54,8 @@ struct trib_pipeline {
 void trib_pipeline_tell(struct trib_pipeline *p, const char *stage, const char *table, const char *target,
                         const struct trib_step *step, const struct trib_err *err);
 bool trib_pipeline_stopping(const struct trib_pipeline *p);
+/* The session of a table that is captured, made once. */
+TRIB_CHECKED int trib_pipeline_aws(struct trib_pipeline *p, struct trib_pipeline_table *t, struct trib_err *err);
 /* Opens the table's source for its ingest options, once. */
 TRIB_CHECKED int trib_pipeline_source(struct trib_pipeline *p, struct trib_pipeline_table *t, struct trib_err *err);
 

@@ -17,9 +17,9 @@ enum {
     TOTAL_MAX = 1000000,
     PAGE_MAX = 64 << 20,
     DEPTH = 128,
-    BATCH = 100,        /* keys of one BatchGetItem */
-    BATCHES = 4,        /* side by side */
-    SAMPLE_PAGE = 50,   /* items of one random page, about */
+    BATCH = 100,      /* keys of one BatchGetItem */
+    BATCHES = 4,      /* side by side */
+    SAMPLE_PAGE = 50, /* items of one random page, about */
 };
 
 struct part {
@@ -260,7 +260,8 @@ static double consumed(const struct ask *a, struct trib_view reply)
     struct trib_view c = trib_reply_value(reply, "ConsumedCapacity"), one = {0};
     if (a->part == NULL && c.n > 0) { /* a list of one */
         struct trib_json j = trib_json_of(c);
-        c = trib_json_take(&j, '[') && trib_json_ws(&j) && trib_json_skip(&j, DEPTH, &one) ? one : (struct trib_view){0};
+        c = trib_json_take(&j, '[') && trib_json_ws(&j) && trib_json_skip(&j, DEPTH, &one) ? one
+                                                                                           : (struct trib_view){0};
     }
     struct trib_view units = trib_reply_value(c, "CapacityUnits");
     TRIB_CLEANUP(trib_cleanup_free)
@@ -301,9 +302,9 @@ static int took_all(struct trib_look *l, struct ask *asks, size_t n, struct trib
         l->fruitless = n_later == n_asked ? l->fruitless + 1 : 0;
         wait += INT64_C(50000) << (l->fruitless < 8 ? l->fruitless : 8);
         if (l->fruitless > 30) {
-            rc = trib_err_set(err, TRIB_E_UNAVAILABLE,
-                              "table %s: DynamoDB leaves every key of BatchGetItem unread: its read capacity is used up",
-                              l->o.table);
+            rc = trib_err_set(
+                err, TRIB_E_UNAVAILABLE,
+                "table %s: DynamoDB leaves every key of BatchGetItem unread: its read capacity is used up", l->o.table);
         }
     }
     if (rc == 0 && wait > 0) {
@@ -363,8 +364,8 @@ int trib_look_next(struct trib_look *l, struct trib_view *ret_item, struct trib_
             l->at = (struct trib_json){0};
             trib_buf_free(&l->pages[--l->n_pages]);
             if (!whole) {
-                return trib_err_set(err, TRIB_E_UNAVAILABLE, "table %s: DynamoDB answered with items that cannot be read",
-                                    l->o.table);
+                return trib_err_set(err, TRIB_E_UNAVAILABLE,
+                                    "table %s: DynamoDB answered with items that cannot be read", l->o.table);
             }
         }
         if (l->n_pages == 0) {

@@ -59,9 +59,10 @@ static void tell(struct verifying *v, const struct trib_verified *r, int64_t us)
     (void)snprintf(again, sizeof again, "%u", r->again);
     (void)snprintf(seconds, sizeof seconds, "%.1f", s);
     (void)snprintf(rate, sizeof rate, "%.0f/s", (double)r->items / s);
-    trib_logkv(&v->cli->log, TRIB_LOG_INFO, r->differ == 0 ? "Silver equals the table" : "Silver differs from the table",
-               "table", v->table, v->cli->flags.sample > 0 ? "sample" : "items", items, "silver", silver, "differ", differ,
-               "read_again", again, "seconds", seconds, "rate", rate, NULL);
+    trib_logkv(&v->cli->log, TRIB_LOG_INFO,
+               r->differ == 0 ? "Silver equals the table" : "Silver differs from the table", "table", v->table,
+               v->cli->flags.sample > 0 ? "sample" : "items", items, "silver", silver, "differ", differ, "read_again",
+               again, "seconds", seconds, "rate", rate, NULL);
 }
 
 static int verify_table(struct verifying *v, const struct trib_config *config, struct trib_err *err)
@@ -98,7 +99,8 @@ static int verify_run(struct trib_cli *cli, struct trib_err *err)
     trib_signals_install();
     struct verifying v = {.cli = cli};
     struct trib_err first = {0};
-    v.writer = trib_output_open(cli->out, cli->flags.output, trib_differ_type(), cli->terminal_out ? CELL_ON_TERMINAL : 0);
+    v.writer =
+        trib_output_open(cli->out, cli->flags.output, trib_differ_type(), cli->terminal_out ? CELL_ON_TERMINAL : 0);
     for (size_t i = 0; i < config->n_tables && !trib_signals_stop_asked(); i++) {
         if (!trib_cli_table_wanted(cli, config->tables[i].name)) {
             continue;

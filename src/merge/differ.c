@@ -52,7 +52,8 @@ static int key_text(const struct trib_merge_opts *o, struct trib_view item, stru
         struct trib_view name, value = {0};
         bool escaped, found = false;
         for (bool more = trib_json_take(&j, '{'); more && !found; more = !found && trib_json_take(&j, ',')) {
-            if (!trib_json_text(&j, &name, &escaped) || !trib_json_take(&j, ':') || !trib_json_skip(&j, DEPTH, &value)) {
+            if (!trib_json_text(&j, &name, &escaped) || !trib_json_take(&j, ':') ||
+                !trib_json_skip(&j, DEPTH, &value)) {
                 break;
             }
             char *plain = trib_malloc(name.n + 1);
@@ -406,10 +407,11 @@ int trib_differ_sample(struct trib_differ *d, trib_item_fn next, void *ctx, size
 {
     int64_t items;
     d->only_wanted = d->keep_items = false;
-    TRIB_TRY(pull_into(d, "CREATE OR REPLACE TEMP TABLE found AS", "SELECT k FROM verify_source()", next, ctx, &items,
-                       err));
-    TRIB_TRY(trib_execf(d->conn, err, "CREATE OR REPLACE TEMP TABLE diff AS SELECT CAST(0 AS BIGINT) AS t, k, '' AS kind "
-                                      "FROM (SELECT k FROM found USING SAMPLE reservoir(%zu ROWS))",
+    TRIB_TRY(
+        pull_into(d, "CREATE OR REPLACE TEMP TABLE found AS", "SELECT k FROM verify_source()", next, ctx, &items, err));
+    TRIB_TRY(trib_execf(d->conn, err,
+                        "CREATE OR REPLACE TEMP TABLE diff AS SELECT CAST(0 AS BIGINT) AS t, k, '' AS kind "
+                        "FROM (SELECT k FROM found USING SAMPLE reservoir(%zu ROWS))",
                         n));
     for (size_t t = 0; t < d->n; t++) {
         TRIB_TRY(open_side(d, &d->sides[t], err));
@@ -503,16 +505,18 @@ static int compare_side(struct trib_differ *d, size_t t, int64_t *io_rows, struc
                         "FULL JOIN sv b ON a.k = b.k WHERE a.d IS DISTINCT FROM b.d",
                         t, t));
     /* A key that stands there twice, both rows right. */
-    TRIB_TRY(trib_execf(d->conn, err,
-                        "INSERT INTO diff SELECT %zu, k, 'extra' FROM (SELECT k FROM sv GROUP BY k HAVING count(*) > 1) "
-                        "ANTI JOIN (SELECT k FROM diff WHERE t = %zu) USING (k)",
-                        t, t));
-    return !d->keep_items ? 0
-                          : trib_execf(d->conn, err,
-                                       "INSERT INTO shown SELECT diff.*, s.item, sv.item FROM (SELECT DISTINCT * FROM diff "
-                                       "WHERE t = %zu) diff LEFT JOIN (SELECT k, item FROM src WHERE w%zu) s ON "
-                                       "s.k = diff.k LEFT JOIN sv ON sv.k = diff.k",
-                                       t, t);
+    TRIB_TRY(
+        trib_execf(d->conn, err,
+                   "INSERT INTO diff SELECT %zu, k, 'extra' FROM (SELECT k FROM sv GROUP BY k HAVING count(*) > 1) "
+                   "ANTI JOIN (SELECT k FROM diff WHERE t = %zu) USING (k)",
+                   t, t));
+    return !d->keep_items
+               ? 0
+               : trib_execf(d->conn, err,
+                            "INSERT INTO shown SELECT diff.*, s.item, sv.item FROM (SELECT DISTINCT * FROM diff "
+                            "WHERE t = %zu) diff LEFT JOIN (SELECT k, item FROM src WHERE w%zu) s ON "
+                            "s.k = diff.k LEFT JOIN sv ON sv.k = diff.k",
+                            t, t);
 }
 
 int trib_differ_compare(struct trib_differ *d, int64_t *ret_rows, int64_t *ret_differ, struct trib_err *err)

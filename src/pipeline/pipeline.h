@@ -48,10 +48,11 @@ TRIB_CHECKED int trib_pipeline_drain(struct trib_pipeline *p, unsigned stages, s
  * they are read again, the pipeline is drained again, up to five times; what still differs does. Memory does not grow with the table.
  */
 struct trib_verify_opts {
-    size_t sample;                                   /* keys; 0: all */
-    int (*drain)(void *ctx, struct trib_err *err);   /* everything written before this call goes through to Silver */
-    void (*read)(void *ctx, int64_t items);          /* read so far */
-    void (*rows)(void *ctx, const struct trib_chunk *rows); /* what differs, columns as trib_differ_type (merge/differ.h) */
+    size_t sample;                                 /* keys; 0: all */
+    int (*drain)(void *ctx, struct trib_err *err); /* everything written before this call goes through to Silver */
+    void (*read)(void *ctx, int64_t items);        /* read so far */
+    void (*rows)(void *ctx,
+                 const struct trib_chunk *rows); /* what differs, columns as trib_differ_type (merge/differ.h) */
     void *ctx;
 };
 struct trib_verified {

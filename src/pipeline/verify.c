@@ -129,10 +129,11 @@ int trib_pipeline_verify(struct trib_pipeline *p, const struct trib_verify_opts 
     struct verify v = {.p = p, .t = t, .o = o};
     struct trib_verified found = {0};
     if (!t->cfg->capture.on) {
-        return trib_err_set(err, TRIB_E_UNSUPPORTED,
-                            "table %s: verify reads the table in DynamoDB, and its source is files: only tables with source type "
-                            "streams can be verified in this version",
-                            t->cfg->name);
+        return trib_err_set(
+            err, TRIB_E_UNSUPPORTED,
+            "table %s: verify reads the table in DynamoDB, and its source is files: only tables with source type "
+            "streams can be verified in this version",
+            t->cfg->name);
     }
     TRIB_TRY(trib_pipeline_aws(p, t, err));
     TRIB_TRY(run(&v, &found, err));

@@ -104,6 +104,7 @@ static int64_t pause_us(const struct trib_config *config)
     return config->trigger == TRIB_TRIGGER_CONTINUOUS ? 1000000 : config->every_us;
 }
 
+/* A drain: see verbs.h. */
 void trib_cli_capture_once(struct trib_pipeline *p)
 {
     for (;;) {

@@ -51,18 +51,25 @@ static void rows(void *ctx, const struct trib_chunk *chunk)
 
 static void tell(struct verifying *v, const struct trib_verified *r, int64_t us)
 {
-    char items[32], silver[32], differ[32], again[32], seconds[32], rate[32];
+    char items[32], silver[32], differ[32], moving[32], again[32], seconds[32], rate[32];
     double s = us > 0 ? (double)us / 1e6 : 1e-6;
     (void)snprintf(items, sizeof items, "%lld", (long long)r->items);
     (void)snprintf(silver, sizeof silver, "%lld", (long long)r->rows);
     (void)snprintf(differ, sizeof differ, "%lld", (long long)r->differ);
+    (void)snprintf(moving, sizeof moving, "%lld", (long long)r->moving);
     (void)snprintf(again, sizeof again, "%u", r->again);
     (void)snprintf(seconds, sizeof seconds, "%.1f", s);
     (void)snprintf(rate, sizeof rate, "%.0f/s", (double)r->items / s);
+    if (r->moving > 0) {
+        trib_logkv(
+            &v->cli->log, TRIB_LOG_WARN,
+            "keys changed each time between being read and being compared; verify again when the table is quieter",
+            "table", v->table, "keys", moving, NULL);
+    }
     trib_logkv(&v->cli->log, TRIB_LOG_INFO,
                r->differ == 0 ? "Silver equals the table" : "Silver differs from the table", "table", v->table,
-               v->cli->flags.sample > 0 ? "sample" : "items", items, "silver", silver, "differ", differ, "read_again",
-               again, "seconds", seconds, "rate", rate, NULL);
+               v->cli->flags.sample > 0 ? "sample" : "items", items, "silver", silver, "differ", differ, "moving",
+               moving, "read_again", again, "seconds", seconds, "rate", rate, NULL);
 }
 
 static int verify_table(struct verifying *v, const struct trib_config *config, struct trib_err *err)
@@ -131,7 +138,7 @@ const struct trib_verb trib_verb_verify = {
     .text =
         "Reads the whole table (a parallel scan, strongly consistent, under the source's `segments` and `rate`), drains the pipeline as `run --once` does, and "
         "compares every item with its Silver row: all attributes, by value, rescued data included. Keys that differ may have changed in between: "
-        "exactly those are read again, up to five times; what still differs is printed and makes the exit status 1.\n\n"
+        "exactly those are read again, up to five times; what still differs is printed and makes the exit status 1. A key whose item was another one at each reading is counted as moving and is no difference.\n\n"
         "A target with `where` must hold the items that satisfy it and no others; a row that is deleted softly counts as none. kind: `missing` (the table has "
         "the item, Silver has no row), `extra` (the other way round, or a second row of a key), `different`. source and silver are the items as DynamoDB JSON.\n\n"
         "--sample N compares about N random keys of the table and N of each Silver table: cheap on a big table, and no proof.\n\n"

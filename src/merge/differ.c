@@ -2,8 +2,9 @@
  * See differ.h. Owns a connection with its temporary tables:
  *   src (k, d, item, w0…)   the source's items: key, digest, text (of keys read again), which targets want it
  *   sv (k, d, item)         one target's rows
- *   diff (t, k, kind)       what differs, target by target
+ *   diff (t, k, kind, moving) what differs, target by target
  *   want (k)                the only keys that count, once there are some
+ *   moved (k)               those of them whose item was another when it was read last
  * Numbers of a key are written by value, so that equal keys are equal texts. A crash leaves nothing.
  */
 #include "merge/differ.h"
@@ -38,7 +39,7 @@ struct trib_differ {
     size_t n;
     struct side *sides;
     unsigned serial; /* names of functions live as long as the engine */
-    bool only_wanted, keep_items;
+    bool only_wanted, keep_items, has_source;
 };
 
 /* ---- one item ----------------------------------------------------------------------------------------------------- */
@@ -200,7 +201,7 @@ static void silver_struct(const struct side *s, struct trib_buf *sql)
 }
 
 /* SELECT x[, the row's struct s and its rescued text r] FROM the target's live rows; x: digest and key. */
-static int live_rows(const struct side *s, bool with_row, struct trib_buf *sql, struct trib_err *err)
+static int silver_rows(const struct side *s, bool with_row, struct trib_buf *sql, struct trib_err *err)
 {
     trib_buf_addf(sql, "SELECT %s(", s->row_fn);
     silver_struct(s, sql);
@@ -237,7 +238,7 @@ static int fill_sv(struct trib_differ *d, const struct side *s, struct trib_err 
         } else {
             trib_buf_adds(&sql, "CAST(NULL AS VARCHAR) AS item FROM (");
         }
-        rc = live_rows(s, d->keep_items, &sql, err);
+        rc = silver_rows(s, d->keep_items, &sql, err);
         trib_buf_adds(&sql, ")");
         if (d->only_wanted) {
             trib_buf_addf(&sql, " q SEMI JOIN want ON substr(x, %d) = want.k", DIGEST + 1);
@@ -397,6 +398,7 @@ int trib_differ_source(struct trib_differ *d, trib_item_fn next, void *ctx, int6
     int rc = source_select(d, &sql, err);
     if (rc == 0) {
         rc = pull_into(d, "CREATE OR REPLACE TEMP TABLE src AS", sql.p, next, ctx, ret_items, err);
+        d->has_source = rc == 0;
     }
     trib_buf_free(&sql);
     return rc;
@@ -409,10 +411,11 @@ int trib_differ_sample(struct trib_differ *d, trib_item_fn next, void *ctx, size
     d->only_wanted = d->keep_items = false;
     TRIB_TRY(
         pull_into(d, "CREATE OR REPLACE TEMP TABLE found AS", "SELECT k FROM verify_source()", next, ctx, &items, err));
-    TRIB_TRY(trib_execf(d->conn, err,
-                        "CREATE OR REPLACE TEMP TABLE diff AS SELECT CAST(0 AS BIGINT) AS t, k, '' AS kind "
-                        "FROM (SELECT k FROM found USING SAMPLE reservoir(%zu ROWS))",
-                        n));
+    TRIB_TRY(
+        trib_execf(d->conn, err,
+                   "CREATE OR REPLACE TEMP TABLE diff AS SELECT CAST(0 AS BIGINT) AS t, k, '' AS kind, false AS moving "
+                   "FROM (SELECT k FROM found USING SAMPLE reservoir(%zu ROWS))",
+                   n));
     for (size_t t = 0; t < d->n; t++) {
         TRIB_TRY(open_side(d, &d->sides[t], err));
         if (d->sides[t].s.version < 0) {
@@ -420,8 +423,9 @@ int trib_differ_sample(struct trib_differ *d, trib_item_fn next, void *ctx, size
         }
         struct trib_buf sql;
         trib_buf_init(&sql, TRIB_SQL_MAX);
-        trib_buf_addf(&sql, "INSERT INTO diff SELECT %zu, substr(x, %d), '' FROM (SELECT * FROM (", t, DIGEST + 1);
-        int rc = live_rows(&d->sides[t], false, &sql, err);
+        trib_buf_addf(&sql, "INSERT INTO diff SELECT %zu, substr(x, %d), '', false FROM (SELECT * FROM (", t,
+                      DIGEST + 1);
+        int rc = silver_rows(&d->sides[t], false, &sql, err);
         trib_buf_addf(&sql, ") USING SAMPLE reservoir(%zu ROWS))", n);
         if (rc == 0) {
             rc = trib_exec(d->conn, sql.p, err);
@@ -466,6 +470,12 @@ int trib_differ_again(struct trib_differ *d, trib_keys_fn ask, trib_item_fn next
 {
     d->only_wanted = d->keep_items = true;
     TRIB_TRY(trib_exec(d->conn, "CREATE OR REPLACE TEMP TABLE want AS SELECT DISTINCT k FROM diff", err));
+    TRIB_TRY(trib_exec(d->conn,
+                       d->has_source
+                           ? "CREATE OR REPLACE TEMP TABLE last AS SELECT k, d FROM src SEMI JOIN want USING (k)"
+                           : "CREATE OR REPLACE TEMP TABLE last AS SELECT '' AS k, '' AS d WHERE false",
+                       err));
+    d->has_source = true;
     struct trib_buf sql, empty;
     trib_buf_init(&sql, TRIB_SQL_MAX);
     trib_buf_init(&empty, 1 << 20);
@@ -485,6 +495,13 @@ int trib_differ_again(struct trib_differ *d, trib_keys_fn ask, trib_item_fn next
         }
         rc = pull_into(d, "INSERT INTO src", sql.p, next, ctx, &items, err);
     }
+    if (rc == 0) {
+        rc =
+            trib_exec(d->conn,
+                      "CREATE OR REPLACE TEMP TABLE moved AS SELECT k FROM want LEFT JOIN src USING (k) LEFT JOIN last "
+                      "USING (k) WHERE src.d IS DISTINCT FROM last.d",
+                      err);
+    }
     trib_buf_free(&sql);
     trib_buf_free(&empty);
     return rc;
@@ -499,37 +516,45 @@ static int compare_side(struct trib_differ *d, size_t t, int64_t *io_rows, struc
     TRIB_TRY(fill_sv(d, &d->sides[t], err));
     TRIB_TRY(trib_query_i64(d->conn, "SELECT count(*) FROM sv", 0, &rows, err));
     *io_rows += rows;
-    TRIB_TRY(trib_execf(d->conn, err,
-                        "INSERT INTO diff SELECT %zu, coalesce(a.k, b.k), CASE WHEN b.k IS NULL THEN 'missing' "
-                        "WHEN a.k IS NULL THEN 'extra' ELSE 'different' END FROM (SELECT k, d FROM src WHERE w%zu) a "
-                        "FULL JOIN sv b ON a.k = b.k WHERE a.d IS DISTINCT FROM b.d",
-                        t, t));
+    TRIB_TRY(trib_execf(
+        d->conn, err,
+        "INSERT INTO diff SELECT %zu, coalesce(a.k, b.k), CASE WHEN b.k IS NULL THEN 'missing' WHEN a.k IS NULL THEN 'extra' "
+        "ELSE 'different' END, false FROM (SELECT k, d FROM src WHERE w%zu) a FULL JOIN sv b ON a.k = b.k "
+        "WHERE a.d IS DISTINCT FROM b.d",
+        t, t));
     /* A key that stands there twice, both rows right. */
     TRIB_TRY(
         trib_execf(d->conn, err,
-                   "INSERT INTO diff SELECT %zu, k, 'extra' FROM (SELECT k FROM sv GROUP BY k HAVING count(*) > 1) "
-                   "ANTI JOIN (SELECT k FROM diff WHERE t = %zu) USING (k)",
+                   "INSERT INTO diff SELECT %zu, k, 'extra', false FROM (SELECT k FROM sv GROUP BY k HAVING count(*) "
+                   "> 1) ANTI JOIN (SELECT k FROM diff WHERE t = %zu) USING (k)",
                    t, t));
-    return !d->keep_items
-               ? 0
-               : trib_execf(d->conn, err,
-                            "INSERT INTO shown SELECT diff.*, s.item, sv.item FROM (SELECT DISTINCT * FROM diff "
-                            "WHERE t = %zu) diff LEFT JOIN (SELECT k, item FROM src WHERE w%zu) s ON "
-                            "s.k = diff.k LEFT JOIN sv ON sv.k = diff.k",
-                            t, t);
+    if (!d->keep_items) {
+        return 0;
+    }
+    TRIB_TRY(trib_execf(d->conn, err, "UPDATE diff SET moving = true WHERE t = %zu AND k IN (SELECT k FROM moved)", t));
+    return trib_execf(
+        d->conn, err,
+        "INSERT INTO shown SELECT diff.*, s.item, sv.item FROM (SELECT DISTINCT t, k, kind FROM diff WHERE t = %zu AND NOT "
+        "moving) diff LEFT JOIN (SELECT k, item FROM src WHERE w%zu) s ON s.k = diff.k LEFT JOIN sv ON sv.k = diff.k",
+        t, t);
 }
 
-int trib_differ_compare(struct trib_differ *d, int64_t *ret_rows, int64_t *ret_differ, struct trib_err *err)
+int trib_differ_compare(struct trib_differ *d, int64_t *ret_rows, int64_t *ret_differ, int64_t *ret_moving,
+                        struct trib_err *err)
 {
     *ret_rows = 0;
-    TRIB_TRY(trib_exec(d->conn,
-                       "CREATE OR REPLACE TEMP TABLE diff (t BIGINT, k VARCHAR, kind VARCHAR); CREATE OR REPLACE TEMP "
-                       "TABLE shown (t BIGINT, k VARCHAR, kind VARCHAR, source VARCHAR, silver VARCHAR)",
-                       err));
+    TRIB_TRY(
+        trib_exec(d->conn,
+                  "CREATE OR REPLACE TEMP TABLE diff (t BIGINT, k VARCHAR, kind VARCHAR, moving BOOLEAN); CREATE OR "
+                  "REPLACE TEMP TABLE shown (t BIGINT, k VARCHAR, kind VARCHAR, source VARCHAR, silver VARCHAR)",
+                  err));
     for (size_t t = 0; t < d->n; t++) {
         TRIB_TRY(compare_side(d, t, ret_rows, err));
     }
-    return trib_query_i64(d->conn, "SELECT count(*) FROM (SELECT DISTINCT t, k FROM diff)", 0, ret_differ, err);
+    TRIB_TRY(trib_query_i64(d->conn, "SELECT count(*) FROM (SELECT DISTINCT t, k FROM diff WHERE NOT moving)", 0,
+                            ret_differ, err));
+    return trib_query_i64(d->conn, "SELECT count(*) FROM (SELECT DISTINCT t, k FROM diff WHERE moving)", 0, ret_moving,
+                          err);
 }
 
 const struct trib_type *trib_differ_type(void)

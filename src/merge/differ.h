@@ -32,8 +32,12 @@ TRIB_CHECKED int trib_differ_sample(struct trib_differ *d, trib_item_fn next, vo
 /* The items of the keys that differ, read again. */
 TRIB_CHECKED int trib_differ_again(struct trib_differ *d, trib_keys_fn ask, trib_item_fn next, void *ctx,
                                    struct trib_err *err);
-/* Compares with Silver as it is now. *ret_rows: Silver's rows that were looked at; *ret_differ: rows of trib_differ_rows. */
-TRIB_CHECKED int trib_differ_compare(struct trib_differ *d, int64_t *ret_rows, int64_t *ret_differ,
+/*
+ * Compares with Silver as it is now. *ret_rows: Silver's rows that were looked at; *ret_differ: keys that differ, target by target, although
+ * their items were the same when they were read before and after the last comparison; *ret_moving: those that were not, so
+ * that Silver may have been right each time.
+ */
+TRIB_CHECKED int trib_differ_compare(struct trib_differ *d, int64_t *ret_rows, int64_t *ret_differ, int64_t *ret_moving,
                                      struct trib_err *err);
 
 /* What differs, after trib_differ_again: by target and key, columns as trib_differ_type says. */

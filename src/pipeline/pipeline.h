@@ -45,7 +45,7 @@ TRIB_CHECKED int trib_pipeline_drain(struct trib_pipeline *p, unsigned stages, s
 /*
  * Silver against the table in DynamoDB, row by row (interface.md, `verify`), of a pipeline of one table that is captured; any other source
  * is UNSUPPORTED. The table is read, then the pipeline is drained and the two are compared. Keys that differ may have changed in between:
- * they are read again, the pipeline is drained again, up to five times; what still differs does. Memory does not grow with the table.
+ * they are read again, the pipeline is drained again, up to five times; what still differs does, unless its item was another one each time. Memory does not grow with the table.
  */
 struct trib_verify_opts {
     size_t sample;                                 /* keys; 0: all */
@@ -59,6 +59,7 @@ struct trib_verified {
     int64_t items;  /* of the table, or keys of the sample */
     int64_t rows;   /* Silver's that they were compared with, of all targets */
     int64_t differ; /* keys, target by target */
+    int64_t moving; /* keys that changed again each time between being read and being compared */
     unsigned again; /* how often keys were read again */
 };
 TRIB_CHECKED int trib_pipeline_verify(struct trib_pipeline *p, const struct trib_verify_opts *o,

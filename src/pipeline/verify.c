@@ -8,7 +8,7 @@
 #include "merge/differ.h"
 #include "pipeline/own.h"
 
-enum { ROUNDS = 5, TELL_EVERY = 4096 };
+enum { ROUNDS = 5, SETTLED = 3 /* rounds that a difference must outlive */, TELL_EVERY = 4096 };
 
 struct verify {
     struct trib_pipeline *p;
@@ -70,21 +70,21 @@ static int first(struct verify *v, struct trib_verified *ret, struct trib_err *e
     trib_look_scan(v->look);
     TRIB_TRY(trib_differ_source(v->differ, next_item, v, &ret->items, err));
     TRIB_TRY(drain(v, err));
-    return trib_differ_compare(v->differ, &ret->rows, &ret->differ, err);
+    return trib_differ_compare(v->differ, &ret->rows, &ret->differ, &ret->moving, err);
 }
 
 static int compare(struct verify *v, struct trib_verified *ret, struct trib_err *err)
 {
     const struct trib_net *net = v->p->host->net;
     TRIB_TRY(first(v, ret, err));
-    while (ret->differ > 0 && ret->again < ROUNDS) {
+    while (ret->differ + ret->moving > 0 && ret->again < (ret->moving > 0 ? ROUNDS : SETTLED)) {
         if (ret->again > 0) {
             net->sleep_us(net->ctx, INT64_C(500000) * ret->again);
         }
         int64_t rows;
         TRIB_TRY(trib_differ_again(v->differ, ask_keys, next_item, v, err));
         TRIB_TRY(drain(v, err));
-        TRIB_TRY(trib_differ_compare(v->differ, &rows, &ret->differ, err));
+        TRIB_TRY(trib_differ_compare(v->differ, &rows, &ret->differ, &ret->moving, err));
         if (v->o->sample > 0 && ret->again == 0) {
             ret->rows = rows;
         }

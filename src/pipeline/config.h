@@ -65,6 +65,12 @@ struct trib_cfg_dms {
     char *null_value;
 };
 
+/* Of a `snapshot` source. */
+struct trib_cfg_snapshot {
+    int64_t max_removed; /* percent */
+    char *accept;        /* NULL: none */
+};
+
 struct trib_cfg_table {
     char *name;
     size_t line, column;                 /* in the file, for messages */
@@ -74,6 +80,7 @@ struct trib_cfg_table {
     struct trib_cfg_aws aws;
     struct trib_cfg_capture capture;
     struct trib_cfg_dms dms;
+    struct trib_cfg_snapshot snapshot;
     enum trib_evolution evolution;
     bool infer;
     enum trib_numbers numbers;

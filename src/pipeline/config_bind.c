@@ -191,7 +191,7 @@ static void bind_source(struct trib_cfg_work *w, const struct trib_yaml *table, 
         return;
     }
     static const enum trib_source_type types[] = {TRIB_SOURCE_FILES, TRIB_SOURCE_EXPORT, TRIB_SOURCE_LANDING,
-                                                  TRIB_SOURCE_DMS};
+                                                  TRIB_SOURCE_DMS,   TRIB_SOURCE_SNAPSHOT};
     t->source_type = types[choice_of(s, "tables.source.type")];
     if (t->source_type == TRIB_SOURCE_LANDING) {
         trib_config_bind_capture(w, table, s, t);
@@ -199,6 +199,9 @@ static void bind_source(struct trib_cfg_work *w, const struct trib_yaml *table, 
     }
     if (t->source_type == TRIB_SOURCE_DMS) {
         trib_config_bind_dms(w, s, t);
+    }
+    if (t->source_type == TRIB_SOURCE_SNAPSHOT) {
+        trib_config_bind_snapshot(s, t);
     }
     t->source_path = path_of(w, s, "tables.source.path");
     if (t->source_path == NULL && trib_yaml_null(path)) {
@@ -382,6 +385,9 @@ static void bind_tables(struct trib_cfg_work *w)
         trib_config_bind_aws(c->own->root, y, &t->aws);
         bind_schema(w, y, t);
         bind_silver(w, y, t);
+        if (t->source_type == TRIB_SOURCE_SNAPSHOT) {
+            trib_config_check_snapshot(w, trib_yaml_get(trib_yaml_get(y, "source"), "type"), t);
+        }
         t->late_after_us = number_of(y, "tables.late_after");
         t->late = (enum trib_late)choice_of(y, "tables.late");
     }

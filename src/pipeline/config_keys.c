@@ -202,16 +202,30 @@ static const struct trib_key keys[] = {
     {.path = "tables.source.type",
      .form = TRIB_KEY_CHOICE,
      .flags = TRIB_KEY_REQUIRED,
-     .choices = "files|export|streams|dms",
-     .choices_later = "kinesis|scan|poll|snapshot",
+     .choices = "files|export|streams|dms|snapshot",
+     .choices_later = "kinesis|scan|poll",
      .text =
          "`files`: a folder of change records and exports, new files are picked up; the kind is detected per file. `export`: a finished DynamoDB export. "
-         "`streams`: DynamoDB Streams, live. `dms`: files that AWS DMS wrote to an S3 target for one table, full load and changes, CSV or Parquet."},
+         "`streams`: DynamoDB Streams, live. `dms`: files that AWS DMS wrote to an S3 target for one table, full load and changes, CSV or Parquet. "
+         "`snapshot`: full snapshots that come now and then; the newest is compared with Silver, what differs is a change, what is missing is a delete."},
     {.path = "tables.source.path",
      .form = TRIB_KEY_PATH,
      .only = "files|export|snapshot|dms",
      .text =
          "The folder, or s3://bucket/prefix. For `export` the export's own folder, or one above `AWSDynamoDB`. A folder of `files` that is not there yet counts as empty. Change records that name another table than `name` go to quarantine."},
+    {.path = "tables.source.max_removed",
+     .form = TRIB_KEY_COUNT,
+     .initial = "20",
+     .min = 0,
+     .max = 100,
+     .only = "snapshot",
+     .text =
+         "How many of the live items a snapshot may lack, in percent. One that lacks more, or is empty, is refused (exit 65): it may be cut off."},
+    {.path = "tables.source.accept",
+     .form = TRIB_KEY_TEXT,
+     .only = "snapshot",
+     .example = "2026-01-31",
+     .text = "The name of one snapshot that may lack any number: its file's or folder's, or its export's folder."},
     {.path = "tables.source.columns",
      .form = TRIB_KEY_TEXTS,
      .only = "dms",

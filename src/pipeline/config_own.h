@@ -46,6 +46,9 @@ void trib_config_free_aws(struct trib_cfg_aws *a);
 void trib_config_free_live(struct trib_cfg_table *t);
 /* config_files.c: sources of files that need more than a path. */
 void trib_config_bind_dms(struct trib_cfg_work *w, const struct trib_yaml *source, struct trib_cfg_table *t);
+void trib_config_bind_snapshot(const struct trib_yaml *source, struct trib_cfg_table *t);
+/* After the targets are bound: what a source needs of them. at: the source's type. */
+void trib_config_check_snapshot(struct trib_cfg_work *w, const struct trib_yaml *at, const struct trib_cfg_table *t);
 void trib_config_free_files(struct trib_cfg_table *t);
 /* A key's value in a block, else its default. copy: [out], NULL when there is neither. */
 char *trib_bind_copy(const struct trib_yaml *block, const char *path);

@@ -163,6 +163,7 @@ void trib_pipeline_free(struct trib_pipeline *p)
         trib_ingest_free(t->ingest);
         trib_capture_free(t->capture);
         trib_landing_free(t->landing);
+        trib_pipeline_compare_free(t->compare);
         trib_aws_free(t->aws);
         if (t->source != NULL) {
             trib_store_free(t->source);
@@ -241,6 +242,8 @@ int trib_pipeline_source(struct trib_pipeline *p, struct trib_pipeline_table *t,
         t->source = trib_store_below(p->env->lake, folder);
         t->landing = trib_landing_new(p->env->lake, t->cfg->name);
         t->opts.landing = t->landing;
+    } else if (t->source == NULL && t->cfg->source_type == TRIB_SOURCE_SNAPSHOT) {
+        TRIB_TRY(trib_pipeline_compare_open(p, t, err));
     } else if (t->source == NULL) {
         TRIB_TRY(trib_source_open(p->env->fs, trib_remote_for(p->env->remote, &t->cfg->aws), t->cfg->source_path,
                                   &t->source, err));
@@ -339,7 +342,7 @@ int trib_pipeline_drain(struct trib_pipeline *p, unsigned stages, struct trib_er
         }
         if ((stages & TRIB_RUN_MERGE) != 0) {
             merge_table(p, &p->tables[i]);
-            if ((stages & TRIB_RUN_INGEST) != 0 && tell_gone(p, &p->tables[i])) {
+            if ((stages & TRIB_RUN_INGEST) != 0 && (tell_gone(p, &p->tables[i]) || trib_pipeline_compare(p, &p->tables[i]))) {
                 ingest_table(p, &p->tables[i]);
                 merge_table(p, &p->tables[i]);
             }

@@ -250,10 +250,11 @@ static int end_file(struct trib_snapshots *s, struct trib_err *err)
     const struct piece *p = &s->pieces[s->at];
     close_file(s);
     if (p->items >= 0 && s->items != p->items) {
-        return trib_err_set(err, TRIB_E_DATA,
-                            "%s: the manifest says %lld items, the file has %lld; nothing of this export is taken: copy "
-                            "it again",
-                            p->key, (long long)p->items, (long long)s->items);
+        return trib_err_set(
+            err, TRIB_E_DATA,
+            "%s: the manifest says %lld items, the file has %lld; nothing of this export is taken: copy "
+            "it again",
+            p->key, (long long)p->items, (long long)s->items);
     }
     s->at++;
     return 0;

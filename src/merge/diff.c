@@ -26,7 +26,8 @@ struct diffing {
     struct trib_delta bronze, silver;
     struct trib_snapshot b, s;
     struct trib_convert *convert;
-    char *id; /* makes names of functions unique: they live as long as the engine */
+    char *id;      /* makes names of functions unique: they live as long as the engine */
+    int64_t items; /* of the snapshot */
     char *digest_fn, *key_fn, *json_fn, *source;
     struct trib_type row, args, text;
 };
@@ -109,17 +110,18 @@ static int call_json(void *ctx, void *state, const struct trib_vec *args, size_t
 /* Rows of the source: the snapshot's items. */
 static int fill(void *ctx, struct trib_chunk *chunk, struct trib_err *err)
 {
-    const struct trib_diff_opts *o = ctx;
+    struct diffing *d = ctx;
     size_t bytes = 0;
     while (chunk->rows < chunk->capacity && bytes < TRIB_PART_CHUNK_BYTES) {
         struct trib_view item;
-        TRIB_TRY(o->next(o->ctx, &item, err));
+        TRIB_TRY(d->o->next(d->o->ctx, &item, err));
         if (item.n == 0) {
             break;
         }
         ((struct trib_str *)chunk->cols[0].data)[chunk->rows++] =
             trib_str_make(trib_arena_strndup(&chunk->arena, item.p, item.n), item.n);
         bytes += item.n;
+        d->items++;
     }
     return 0;
 }
@@ -152,7 +154,7 @@ static int register_all(struct diffing *d, struct trib_err *err)
     json.call = call_json;
     TRIB_TRY(trib_function_register(d->conn, &key, err));
     TRIB_TRY(trib_function_register(d->conn, &json, err));
-    return trib_source_register(d->conn, d->source, &d->row, fill, (void *)(uintptr_t)d->o, err);
+    return trib_source_register(d->conn, d->source, &d->row, fill, d, err);
 }
 
 /* ---- the two sides ------------------------------------------------------------------------------------------------ */
@@ -210,13 +212,13 @@ static int live_sql(struct diffing *d, struct trib_buf *sql, struct trib_err *er
     return rc;
 }
 
-/* Table d (op, kj, t): what differs. Table v: the live rows. */
+/* Table d (op, k, kj, t): what differs. Table v: the live rows. */
 static int compare(struct diffing *d, struct trib_err *err)
 {
     struct trib_buf sql;
     trib_buf_init(&sql, TRIB_SQL_MAX);
-    trib_buf_addf(&sql, "CREATE OR REPLACE TEMP TABLE v AS SELECT %s(t) AS k, %s(t) AS d, %s(t) AS kj FROM (", d->key_fn,
-                  d->digest_fn, d->json_fn);
+    trib_buf_addf(&sql, "CREATE OR REPLACE TEMP TABLE v AS SELECT %s(t) AS k, %s(t) AS d, %s(t) AS kj FROM (",
+                  d->key_fn, d->digest_fn, d->json_fn);
     int rc = live_sql(d, &sql, err);
     trib_buf_addc(&sql, ')');
     if (rc == 0) {
@@ -230,7 +232,7 @@ static int compare(struct diffing *d, struct trib_err *err)
     return trib_execf(
         d->conn, err,
         "CREATE OR REPLACE TEMP TABLE d AS SELECT CASE WHEN n.k IS NULL THEN 'REMOVE' WHEN v.k IS NULL THEN 'INSERT' ELSE "
-        "'MODIFY' END AS op, coalesce(v.kj, n.kj) AS kj, n.t AS t FROM (SELECT %s(t) AS k, %s(t) AS d, %s(t) AS kj, t FROM %s()) n "
+        "'MODIFY' END AS op, coalesce(v.k, n.k) AS k, coalesce(v.kj, n.kj) AS kj, n.t AS t FROM (SELECT %s(t) AS k, %s(t) AS d, %s(t) AS kj, t FROM %s()) n "
         "FULL OUTER JOIN v ON n.k = v.k WHERE n.k IS NULL OR v.k IS NULL OR n.d <> v.d",
         d->key_fn, d->digest_fn, d->json_fn, d->source);
 }
@@ -241,12 +243,15 @@ static int counts(struct diffing *d, struct trib_diff *ret, struct trib_err *err
     TRIB_TRY(trib_query_i64(d->conn, "SELECT count(*) FROM d WHERE op = 'INSERT'", 0, &ret->added, err));
     TRIB_TRY(trib_query_i64(d->conn, "SELECT count(*) FROM d WHERE op = 'MODIFY'", 0, &ret->changed, err));
     TRIB_TRY(trib_query_i64(d->conn, "SELECT count(*) FROM d WHERE op = 'REMOVE'", 0, &ret->removed, err));
-    int64_t twice = 0;
-    TRIB_TRY(trib_query_i64(d->conn, "SELECT count(*) - count(DISTINCT kj) FROM d", 0, &twice, err));
+    /* Every live key that is not removed is in the snapshot, and every new one; what it has beyond is there twice. */
+    int64_t fresh = 0;
+    TRIB_TRY(trib_query_i64(d->conn, "SELECT count(DISTINCT k) FROM d WHERE op = 'INSERT'", 0, &fresh, err));
+    int64_t twice = d->items - (ret->live - ret->removed + fresh);
     if (twice > 0) {
         return trib_err_set(err, TRIB_E_DATA,
-                            "the snapshot %s has items that share a key and differ (%" PRId64
-                            "): nothing of it is taken; take a new one, or check `key`",
+                            "the snapshot %s has %" PRId64
+                            " items whose key another one has: nothing of it is taken; take a new "
+                            "one, or check `key`",
                             d->o->name, twice);
     }
     return 0;
@@ -255,15 +260,16 @@ static int counts(struct diffing *d, struct trib_diff *ret, struct trib_err *err
 /* A truncated or empty snapshot must not empty the table. */
 static int check_removed(const struct trib_diff_opts *o, const struct trib_diff *r, struct trib_err *err)
 {
-    if (o->accepted || r->removed == 0 || (r->removed <= r->live / 100 * o->max_removed + r->live % 100 * o->max_removed / 100 &&
-                                           r->removed < r->live)) {
+    if (o->accepted || r->removed == 0 ||
+        (r->removed <= r->live / 100 * o->max_removed + r->live % 100 * o->max_removed / 100 && r->removed < r->live)) {
         return 0;
     }
-    return trib_err_set(err, TRIB_E_DATA,
-                        "the snapshot %s lacks %" PRId64 " of the %" PRId64
-                        " items that are live, more than `source.max_removed` allows (%" PRId64
-                        " %%): nothing of it is taken; if it is complete, set `source.accept: \"%s\"`, else put a complete one there",
-                        o->name, r->removed, r->live, o->max_removed, o->name);
+    return trib_err_set(
+        err, TRIB_E_DATA,
+        "the snapshot %s lacks %" PRId64 " of the %" PRId64
+        " items that are live, more than `source.max_removed` allows (%" PRId64
+        " %%): nothing of it is taken; if it is complete, set `source.accept: \"%s\"`, else put a complete one there",
+        o->name, r->removed, r->live, o->max_removed, o->name);
 }
 
 /* ---- lines -------------------------------------------------------------------------------------------------------- */

@@ -15,10 +15,10 @@ struct trib_diff_opts {
     /* The snapshot's items as canonical text, one a call; n 0 at the end. */
     int (*next)(void *ctx, struct trib_view *ret, struct trib_err *err);
     void *ctx;
-    const char *name;    /* of the snapshot, for messages */
-    int64_t time_us;     /* its own: the time of every record */
-    int64_t max_removed; /* percent of the live keys that it may lack; beyond, DATA with the remedy */
-    bool accepted;       /* it may lack any number */
+    const char *name;      /* of the snapshot, for messages */
+    int64_t time_us;       /* its own: the time of every record */
+    int64_t max_removed;   /* percent of the live keys that it may lack; beyond, DATA with the remedy */
+    bool accepted;         /* it may lack any number */
     const char *waits_for; /* an object that Bronze must hold first; NULL: none */
     const char *path;      /* the file to write: records in Streams' form, one a line */
 };

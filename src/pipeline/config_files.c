@@ -81,8 +81,9 @@ void trib_config_check_snapshot(struct trib_cfg_work *w, const struct trib_yaml 
         whole |= t->silver[i].where == NULL;
     }
     if (!whole) {
-        trib_problem_at(w->problems, at,
-                        "a `snapshot` is compared with Silver, so it needs one target that holds every item: one without `where`");
+        trib_problem_at(
+            w->problems, at,
+            "a `snapshot` is compared with Silver, so it needs one target that holds every item: one without `where`");
     }
 }
 

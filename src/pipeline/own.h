@@ -23,8 +23,8 @@ struct trib_pipeline_table {
     struct trib_capture *capture;
     struct trib_landing *landing; /* ingest's own view */
     int64_t capture_due_us;
-    unsigned capture_failures; /* in a row */
-    bool capture_over;         /* once: done, or failed */
+    unsigned capture_failures;             /* in a row */
+    bool capture_over;                     /* once: done, or failed */
     struct trib_pipeline_compare *compare; /* of a `snapshot` source */
     const char *keys[2];
     size_t n_targets;

@@ -342,7 +342,8 @@ int trib_pipeline_drain(struct trib_pipeline *p, unsigned stages, struct trib_er
         }
         if ((stages & TRIB_RUN_MERGE) != 0) {
             merge_table(p, &p->tables[i]);
-            if ((stages & TRIB_RUN_INGEST) != 0 && (tell_gone(p, &p->tables[i]) || trib_pipeline_compare(p, &p->tables[i]))) {
+            if ((stages & TRIB_RUN_INGEST) != 0 &&
+                (tell_gone(p, &p->tables[i]) || trib_pipeline_compare(p, &p->tables[i]))) {
                 ingest_table(p, &p->tables[i]);
                 merge_table(p, &p->tables[i]);
             }

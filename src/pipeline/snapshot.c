@@ -12,6 +12,7 @@
 #include "ingest/source.h"
 #include "merge/diff.h"
 #include "pipeline/own.h"
+#include "pipeline/remote.h"
 #include "stage/diffs.h"
 
 struct trib_pipeline_compare {
@@ -28,7 +29,8 @@ struct trib_pipeline_compare {
 int trib_pipeline_compare_open(struct trib_pipeline *p, struct trib_pipeline_table *t, struct trib_err *err)
 {
     struct trib_pipeline_compare *c = trib_calloc(1, sizeof *c);
-    int rc = trib_source_open(p->env->fs, t->cfg->source_path, &c->path, err);
+    int rc =
+        trib_source_open(p->env->fs, trib_remote_for(p->env->remote, &t->cfg->aws), t->cfg->source_path, &c->path, err);
     if (rc != 0) {
         free(c);
         return rc;
@@ -130,8 +132,8 @@ static int compare(struct trib_pipeline *p, struct trib_pipeline_table *t, bool 
                                      .name = name,
                                      .time_us = time_us,
                                      .max_removed = t->cfg->snapshot.max_removed,
-                                     .accepted = t->cfg->snapshot.accept != NULL &&
-                                                 strcmp(t->cfg->snapshot.accept, name) == 0,
+                                     .accepted =
+                                         t->cfg->snapshot.accept != NULL && strcmp(t->cfg->snapshot.accept, name) == 0,
                                      .waits_for = last == NULL ? NULL : last->object,
                                      .path = path};
     struct trib_diff d;

@@ -199,6 +199,22 @@ static void test_dms(void **state)
     trib_config_free(c);
 }
 
+#define SNAPSHOT "tables:\n  - name: O\n    key: {partition: id}\n    source: {type: snapshot, path: /in"
+
+static void test_snapshot(void **state)
+{
+    (void)state;
+    struct trib_config *c = good(HEAD SNAPSHOT "}\n");
+    assert_int_equal(c->tables[0].source_type, TRIB_SOURCE_SNAPSHOT);
+    assert_int_equal(c->tables[0].snapshot.max_removed, 20);
+    assert_null(c->tables[0].snapshot.accept);
+    trib_config_free(c);
+    c = good(HEAD SNAPSHOT ", max_removed: 0, accept: a/b}\n    silver: [{where: x > 1, table: a}, {table: b}]\n");
+    assert_int_equal(c->tables[0].snapshot.max_removed, 0);
+    assert_string_equal(c->tables[0].snapshot.accept, "a/b");
+    trib_config_free(c);
+}
+
 /* Parentheses in texts and comments do not count. */
 static void test_conditions(void **state)
 {
@@ -506,6 +522,8 @@ static const struct bad_case bad_cases[] = {
     {HEAD "? [a]\n: b\n", "3:3", "a key must be a word"},
     {HEAD "<<: text\n" TABLE, "1:1", "`<<` takes a mapping"},
     {"pipeline: \"a\\0b\"\n", "1:11", "NUL"},
+    {HEAD SNAPSHOT ", max_removed: 101}\n", "6:54", "is more than 100"},
+    {HEAD SNAPSHOT "}\n    silver: {where: x > 1}\n", "6:20", "one without `where`"},
     {HEAD DMS ", columns: [id]}\n", "6:45", "`source.columns` lacks `n`, which `key` names"},
     {HEAD DMS ", columns: [id, n, id]}\n", "6:53", "`source.columns`: `id` stands there twice, or is empty"},
     {HEAD DMS ", columns: []}\n", "6:45", "`source.columns` is empty: leave it out where the files name their columns"},
@@ -897,6 +915,7 @@ int main(void)
         cmocka_unit_test(test_defaults),
         cmocka_unit_test(test_everything_set),
         cmocka_unit_test(test_dms),
+        cmocka_unit_test(test_snapshot),
         cmocka_unit_test(test_conditions),
         cmocka_unit_test(test_names_by_default),
         cmocka_unit_test(test_defaults_spelled_out),

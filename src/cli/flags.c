@@ -49,7 +49,7 @@ static const struct trib_flag flags[] = {
     /* Of the contract, not here yet: refused by name instead of "unknown". */
     {"online", 0, TRIB_FLAG_BOOL, NULL, NULL, NULL, 0, 0, false, "checks against AWS"},
     {"dry-run", 0, TRIB_FLAG_BOOL, NULL, NULL, NULL, 0, 0, false, "upkeep"},
-    {"repair", 0, TRIB_FLAG_BOOL, NULL, NULL, NULL, 0, 0, false, "`verify`"},
+    {"repair", 0, TRIB_FLAG_BOOL, NULL, NULL, NULL, 0, 0, false, "`verify --repair`"},
     {"key", 0, TRIB_FLAG_TEXT, "K", NULL, NULL, 0, 0, false, "`forget`"},
     {"to", 0, TRIB_FLAG_TEXT, "ENGINE", NULL, NULL, 0, 0, false, "`handover`"},
 };

@@ -75,17 +75,12 @@ struct trib_feed {
     bool moved;          /* a position moved since */
 };
 
-/* "…/stream/2015-05-11T21:21:33.291" → "2015-05-11T21_21_33.291" */
 static char *label_of(const char *arn)
 {
-    const char *slash = strrchr(arn, '/');
-    char *label = trib_strdup(slash == NULL ? arn : slash + 1);
-    for (char *c = label; *c != '\0'; c++) {
-        bool plain =
-            (*c >= '0' && *c <= '9') || (*c >= 'A' && *c <= 'Z') || (*c >= 'a' && *c <= 'z') || *c == '-' || *c == '.';
-        *c = plain ? *c : '_';
-    }
-    return label;
+    struct trib_buf b;
+    trib_buf_init(&b, 1 << 16);
+    trib_landing_label(arn, &b);
+    return trib_buf_take(&b);
 }
 
 static struct shard *add_live(struct trib_feed *f, const char *id)
@@ -167,13 +162,17 @@ static const char *read_up_to(const struct trib_feed *f, const struct shard *s)
 
 struct trib_landing_mark *trib_feed_marks(const struct trib_feed *f, size_t *ret_n)
 {
-    struct trib_landing_mark *m = trib_calloc(f->n + 1, sizeof *m);
-    for (size_t i = 0; i < f->n; i++) {
-        struct trib_landing_shard *doc = doc_of(f, f->shards[i]->id);
-        m[i] = (struct trib_landing_mark){.stream = doc->stream, .shard = doc->shard};
-        memcpy(m[i].last, doc->last, sizeof m[i].last);
+    const struct trib_landing *l = f->landing;
+    struct trib_landing_mark *m = trib_calloc(l->n_shards + 1, sizeof *m);
+    size_t n = 0;
+    for (size_t i = 0; i < l->n_shards; i++) {
+        const struct trib_landing_shard *doc = &l->shards[i];
+        if (strcmp(doc->stream, f->label) == 0) {
+            m[n] = (struct trib_landing_mark){.stream = doc->stream, .shard = doc->shard};
+            memcpy(m[n++].last, doc->last, sizeof doc->last);
+        }
     }
-    *ret_n = f->n;
+    *ret_n = n;
     return m;
 }
 
@@ -184,6 +183,9 @@ static int open_gap(struct trib_feed *f, int64_t now_us, const char *shard, cons
 {
     int64_t records, bytes;
     TRIB_TRY(trib_feed_land(f, now_us, true, &records, &bytes, err));
+    /* What another process documented and landed meanwhile is before the gap too. */
+    TRIB_TRY(trib_landing_refresh(f->landing, err));
+    TRIB_TRY(trib_landing_load_positions(f->landing, trib_landed_end, f->env->lake, err));
     const struct trib_landing *l = f->landing;
     TRIB_CLEANUP(trib_cleanup_free) char *reason = trib_asprintf("gap: shard %s: %s", shard, why);
     size_t n;
@@ -311,6 +313,19 @@ static int add_roots(struct trib_feed *f, const struct trib_found *found, bool f
     return 0;
 }
 
+/* Shards that another process documented: it may be gone tomorrow, so they are read here too. */
+static void adopt_documented(struct trib_feed *f)
+{
+    for (size_t i = 0; i < f->landing->n_shards; i++) {
+        const struct trib_landing_shard *s = &f->landing->shards[i];
+        size_t before = f->n;
+        if (!s->ended && strcmp(s->stream, f->label) == 0) {
+            struct shard *live = add_live(f, s->shard);
+            live->horizon = f->n > before ? *s->last == '\0' : live->horizon;
+        }
+    }
+}
+
 /* A shard that we still read and that is listed no more, its end unseen: expired with what we did not read. */
 static int check_gone(struct trib_feed *f, const struct trib_found *found, int64_t now_us, struct trib_err *err)
 {
@@ -347,6 +362,7 @@ int trib_feed_discover(struct trib_feed *f, int64_t now_us, bool force, struct t
     }
     f->refused = 0;
     f->pace_us = now_us + (int64_t)found.pages * DISCOVER_PAGE_US;
+    adopt_documented(f);
     bool first = first_look(f), again = false;
     rc = add_descendants(f, &found, now_us, err);
     if (rc == 0) {

@@ -89,7 +89,7 @@ int64_t trib_feed_due_us(const struct trib_feed *f);
 /* Everything written before `us` is read (not: landed): each open shard had empty pages for two seconds since then, or a
  * record written later; and the shards were looked at since the last one ended. */
 bool trib_feed_caught_up(const struct trib_feed *f, int64_t us);
-/* Where each shard stands now; the caller frees the array, the texts are borrowed from the landing. */
+/* Where each shard of the stream stands now, ended ones too (landing.h: one that is not named was found later); the caller frees the array, the texts are borrowed from the landing. */
 struct trib_landing_mark *trib_feed_marks(const struct trib_feed *f, size_t *ret_n);
 
 /* ---- scan.c: a snapshot by scan ----------------------------------------------------------------------------------- */

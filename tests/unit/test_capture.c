@@ -594,6 +594,41 @@ static void the_loser_of_a_landing_race_takes_the_winners_end(void **state)
     end_world();
 }
 
+static void what_another_process_found_is_read_here_too(void **state)
+{
+    (void)state;
+    begin_world("NEW_AND_OLD_IMAGES");
+    put("a", 1);
+    drain();
+    struct life *a = start(0), *b = start(0);
+    for (int i = 0; i < 4; i++) {
+        (void)due_after(a, LIFE_FOLLOW);
+        wait_until(due_after(b, LIFE_FOLLOW));
+    }
+    trib_fakeaws_split(t.aws, TABLE, 0, 2);
+    put("b", 2);
+    put("c", 3);
+    trib_fakeaws_advance(t.aws, 40 * SECOND);
+    struct trib_landing *l;
+    for (int i = 0, n = 1; n < 3; i++) { /* a documents the children, and is no more */
+        assert_true(i < 50);
+        wait_until(due_after(a, LIFE_FOLLOW));
+        l = landing();
+        n = (int)l->n_shards;
+        trib_landing_free(l);
+    }
+    life_end(a);
+    put("d", 4);
+    for (int i = 0; i < 100; i++) {
+        wait_until(due_after(b, LIFE_FOLLOW));
+    }
+    (void)due_after(b, LIFE_FLUSH);
+    (void)due_after(b, LIFE_PASS);
+    life_end(b);
+    silver_is_the_source();
+    end_world();
+}
+
 static void an_iterator_that_expires_costs_nothing(void **state)
 {
     (void)state;
@@ -723,6 +758,7 @@ int main(void)
         cmocka_unit_test(a_stream_off_and_on_and_a_table_made_again_open_epochs),
         cmocka_unit_test(a_crash_at_any_call_leaves_ends_behind_records_and_children_behind_parents),
         cmocka_unit_test(the_loser_of_a_landing_race_takes_the_winners_end),
+        cmocka_unit_test(what_another_process_found_is_read_here_too),
         cmocka_unit_test(an_iterator_that_expires_costs_nothing),
         cmocka_unit_test(many_shards_that_end_at_once_stay_within_the_limits),
         cmocka_unit_test(a_scan_goes_on_after_a_crash_with_other_segments),

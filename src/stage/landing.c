@@ -80,6 +80,7 @@ void trib_landing_shard_free(struct trib_landing_shard *s)
     free(s->stream);
     free(s->shard);
     free(s->parent);
+    free(s->adjacent);
     *s = (struct trib_landing_shard){0};
 }
 
@@ -89,6 +90,7 @@ void trib_landing_shard_copy(const struct trib_landing_shard *s, struct trib_lan
     ret->stream = trib_strdup(s->stream);
     ret->shard = trib_strdup(s->shard);
     ret->parent = copy_or_null(s->parent);
+    ret->adjacent = copy_or_null(s->adjacent);
 }
 
 void trib_landing_snapshot_free(struct trib_landing_snapshot *s)
@@ -167,7 +169,8 @@ struct trib_landing_shard *trib_landing_find(const struct trib_landing *l, const
     return found ? &l->shards[at] : NULL;
 }
 
-unsigned trib_landing_epoch_of(const struct trib_landing *l, const struct trib_landing_shard *s, const char *digits)
+unsigned trib_landing_epoch_of(const struct trib_landing *l, const struct trib_landing_shard *s, const char *digits,
+                               int64_t time_us)
 {
     unsigned epoch = s->epoch;
     for (size_t i = 0; i < l->n_epochs; i++) {
@@ -179,7 +182,16 @@ unsigned trib_landing_epoch_of(const struct trib_landing *l, const struct trib_l
             }
         }
     }
+    while (epoch > 0 && epoch <= l->n_epochs && l->epochs[epoch - 1].since_us > 0 &&
+           time_us < l->epochs[epoch - 1].since_us) {
+        epoch--;
+    }
     return epoch;
+}
+
+bool trib_landing_wants_gone(const struct trib_landing *l, const struct trib_landing_snapshot *s)
+{
+    return s->full && (s->epoch > 1 || (l->n_epochs > 0 && l->epochs[0].since_us > 0));
 }
 
 struct trib_landing_mark *trib_landing_frontier(const struct trib_landing *l, size_t *ret_n)

@@ -275,3 +275,9 @@ int trib_execf(struct trib_conn *c, struct trib_err *err, const char *fmt, ...)
     free(sql);
     return rc;
 }
+
+int trib_exec_buf(struct trib_conn *c, const struct trib_buf *sql, struct trib_err *err)
+{
+    TRIB_TRY(trib_buf_check(sql, "statement", err));
+    return trib_exec(c, sql->p, err);
+}

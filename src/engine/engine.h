@@ -47,6 +47,8 @@ void trib_conn_interrupt(struct trib_conn *c);
 
 /* Runs one or more statements, drops the results. SQL errors are DATA with the engine's text; memory and I/O are told apart. */
 TRIB_CHECKED int trib_exec(struct trib_conn *c, const char *sql, struct trib_err *err);
+/* A statement that was put together; LIMIT when it outgrew its buffer: one that was cut never runs. */
+TRIB_CHECKED int trib_exec_buf(struct trib_conn *c, const struct trib_buf *sql, struct trib_err *err);
 TRIB_CHECKED int trib_execf(struct trib_conn *c, struct trib_err *err, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 

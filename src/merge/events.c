@@ -169,8 +169,8 @@ int trib_merge_events(struct merge_run *r, const char *keys_of, struct trib_err 
         trib_merge_key_match(r, "x", "e", &sql);
         trib_buf_adds(&sql, ")");
     }
-    if (rc == 0 && (rc = trib_buf_check(&sql, "statement", err)) == 0) {
-        rc = trib_exec(r->m->conn, sql.p, err);
+    if (rc == 0) {
+        rc = trib_exec_buf(r->m->conn, &sql, err);
     }
     trib_buf_free(&sql);
     if (rc == 0) {
@@ -209,8 +209,8 @@ static int tie_images(struct merge_run *r, struct trib_err *err)
         rc = trib_merge_bronze_for(r, "tied_at", &sql, err);
     }
     trib_buf_adds(&sql, ") b ON t.f = b.f AND t.p = b.p");
-    if (rc == 0 && (rc = trib_buf_check(&sql, "statement", err)) == 0) {
-        rc = trib_exec(m->conn, sql.p, err);
+    if (rc == 0) {
+        rc = trib_exec_buf(m->conn, &sql, err);
     }
     trib_buf_free(&sql);
     return rc;
@@ -260,10 +260,7 @@ int trib_merge_ties(struct merge_run *r, struct trib_err *err)
             k, k, k);
         trib_merge_key_match(r, "ev", "won", &sql);
         trib_buf_adds(&sql, " AND ev.seq = won.seq AND ev.eid <> won.eid");
-        rc = trib_buf_check(&sql, "statement", err);
-        if (rc == 0) {
-            rc = trib_exec(c, sql.p, err);
-        }
+        rc = trib_exec_buf(c, &sql, err);
     }
     trib_buf_free(&sql);
     trib_buf_free(&keys);

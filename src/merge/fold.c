@@ -59,8 +59,8 @@ static int silver_rows(struct merge_run *r, struct trib_err *err)
             trib_buf_addf(&sql, " = ev.k%zu", k + 1);
         }
     }
-    if (rc == 0 && (rc = trib_buf_check(&sql, "statement", err)) == 0) {
-        rc = trib_exec(m->conn, sql.p, err);
+    if (rc == 0) {
+        rc = trib_exec_buf(m->conn, &sql, err);
     }
     trib_buf_free(&sql);
     return rc;
@@ -86,7 +86,7 @@ static int refold_keys(struct merge_run *r, int64_t *ret_n, struct trib_err *err
         trib_buf_adds(&sql, m->o.hard_deletes || m->o.where != NULL ? " OR sv.sf IS NULL" : "");
         trib_buf_adds(&sql, m->version != NULL ? " OR ev.ver IS NULL OR ev.txt <= (SELECT txt FROM open_before)" : "");
     }
-    int rc = trib_exec(m->conn, sql.p, err);
+    int rc = trib_exec_buf(m->conn, &sql, err);
     trib_buf_free(&sql);
     return rc != 0 ? rc : trib_query_i64(m->conn, "SELECT count(*) FROM refold", 0, ret_n, err);
 }
@@ -149,10 +149,7 @@ static int fold_events(struct merge_run *r, struct trib_err *err)
                   "max(rowid) FILTER (NOT up) AS d FROM multi GROUP BY ALL) g LEFT JOIN multi c ON c.rowid = g.c "
                   "LEFT JOIN multi u ON u.rowid = g.u LEFT JOIN multi d ON d.rowid = g.d",
                   keys.p);
-    int rc = trib_buf_check(&sql, "statement", err);
-    if (rc == 0) {
-        rc = trib_exec(r->m->conn, sql.p, err);
-    }
+    int rc = trib_exec_buf(r->m->conn, &sql, err);
     trib_buf_free(&sql);
     trib_buf_free(&keys);
     return rc;
@@ -215,10 +212,7 @@ static int outcomes(struct merge_run *r, struct trib_err *err)
     trib_buf_adds(&sql, "EXISTS (SELECT 1 FROM tied t WHERE ");
     trib_merge_key_match(r, "t", "e", &sql);
     trib_buf_adds(&sql, " AND t.seq = e.m_seq))))");
-    int rc = trib_buf_check(&sql, "statement", err);
-    if (rc == 0) {
-        rc = trib_exec(m->conn, sql.p, err);
-    }
+    int rc = trib_exec_buf(m->conn, &sql, err);
     trib_buf_free(&sql);
     return rc;
 }

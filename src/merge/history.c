@@ -15,7 +15,7 @@ static int all_events(struct merge_run *r, struct trib_err *err)
     trib_buf_adds(&sql, "CREATE OR REPLACE TEMP TABLE refold AS SELECT DISTINCT ");
     trib_merge_key_list(r, "", &sql);
     trib_buf_adds(&sql, " FROM ev");
-    int rc = trib_exec(r->m->conn, sql.p, err);
+    int rc = trib_exec_buf(r->m->conn, &sql, err);
     trib_buf_free(&sql);
     if (rc == 0 && r->n_files > r->n_batch) {
         rc = trib_merge_events(r, "refold", err);
@@ -54,8 +54,8 @@ static int runs(struct merge_run *r, struct trib_err *err)
         "arg_max(CASE WHEN NOT n_up THEN n_seq ELSE '' END, seq) AS del_text, arg_max(ets, seq) AS m_upd, "
         "arg_max(f, seq) AS f, arg_max(p, seq) AS p FROM g WHERE up GROUP BY %s, run",
         keys.p, keys.p, keys.p, keys.p);
-    if (rc == 0 && (rc = trib_buf_check(&sql, "statement", err)) == 0) {
-        rc = trib_exec(m->conn, sql.p, err);
+    if (rc == 0) {
+        rc = trib_exec_buf(m->conn, &sql, err);
     }
     trib_buf_free(&sql);
     trib_buf_free(&keys);
@@ -85,8 +85,8 @@ static int old_rows(struct merge_run *r, struct trib_err *err)
         trib_sql_ident(&sql, trib_item_find(&r->item, m->o.keys[k])->name);
         trib_buf_addf(&sql, " = refold.k%zu", k + 1);
     }
-    if (rc == 0 && (rc = trib_buf_check(&sql, "statement", err)) == 0) {
-        rc = trib_exec(m->conn, sql.p, err);
+    if (rc == 0) {
+        rc = trib_exec_buf(m->conn, &sql, err);
     }
     trib_buf_free(&sql);
     return rc;
@@ -108,7 +108,7 @@ static int kept_rows(struct merge_run *r, struct trib_err *err)
                         "tied.seq <= coalesce(n.end_at, n.m_seq) AND ");
     trib_merge_key_match(r, "tied", "n", &sql);
     trib_buf_adds(&sql, ")");
-    int rc = trib_exec(r->m->conn, sql.p, err);
+    int rc = trib_exec_buf(r->m->conn, &sql, err);
     trib_buf_free(&sql);
     return rc;
 }

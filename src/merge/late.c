@@ -148,8 +148,8 @@ int trib_merge_forget_late(struct merge_run *r, struct trib_err *err)
         rc = trib_delta_select(&t, &s, s.adds, s.n_adds, false, &sql, err);
         trib_buf_adds(&sql, ") WHERE starts_with(_reason, 'late: ')) q WHERE ev.eid = q.id AND ");
         trib_buf_adds(&sql, m->version != NULL ? "ev.txt = q.sq" : "ev.seq = q.sq");
-        if (rc == 0 && (rc = trib_buf_check(&sql, "statement", err)) == 0) {
-            rc = trib_exec(m->conn, sql.p, err);
+        if (rc == 0) {
+            rc = trib_exec_buf(m->conn, &sql, err);
         }
     }
     trib_buf_free(&sql);

@@ -236,8 +236,8 @@ int trib_merge_unversioned_before(struct merge_run *r, struct trib_err *err)
     trib_buf_adds(&sql, " FROM (");
     int rc = trib_merge_bronze_select(r, r->n_batch, r->n_files, &sql, err);
     trib_buf_adds(&sql, ")) WHERE NOT up AND ver IS NULL");
-    if (rc == 0 && (rc = trib_buf_check(&sql, "statement", err)) == 0) {
-        rc = trib_exec(r->m->conn, sql.p, err);
+    if (rc == 0) {
+        rc = trib_exec_buf(r->m->conn, &sql, err);
     }
     trib_buf_free(&sql);
     return rc;
@@ -294,10 +294,7 @@ int trib_merge_ranks(struct merge_run *r, bool silver, struct trib_err *err)
             "|| '-' || ev.txt FROM ranks WHERE ev.ver IS NULL AND ev.txt = ranks.txt AND ",
             k, k, k);
         trib_merge_key_match(r, "ev", "ranks", &sql);
-        rc = trib_buf_check(&sql, "statement", err);
-        if (rc == 0) {
-            rc = trib_exec(c, sql.p, err);
-        }
+        rc = trib_exec_buf(c, &sql, err);
     }
     trib_buf_free(&sql);
     trib_buf_free(&keys);

@@ -243,7 +243,7 @@ static int make_macro(struct trib_conn *c, const struct trib_where *w, const cha
         trib_sql_ident(&sql, w->exact_type.fields[i].name);
     }
     trib_buf_addf(&sql, ") AS (TRY(CAST((%s) AS BOOLEAN)))", expr);
-    int rc = trib_exec(c, sql.p, err);
+    int rc = trib_exec_buf(c, &sql, err);
     trib_buf_free(&sql);
     return rc;
 }

@@ -111,6 +111,19 @@ static inline void lake_close(struct lake *l)
     free(l);
 }
 
+/* For cmocka: a lake of its own for each test. */
+static inline int lake_setup(void **state)
+{
+    *state = lake_open();
+    return 0;
+}
+
+static inline int lake_teardown(void **state)
+{
+    lake_close(*state);
+    return 0;
+}
+
 /* ---- source files ---- */
 
 static inline void put_bytes(struct lake *l, const char *key, const char *p, size_t n)

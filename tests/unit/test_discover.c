@@ -11,18 +11,6 @@
 #include "ingest/discover.h"
 #include "ingest/source.h"
 
-static int setup(void **state)
-{
-    *state = lake_open();
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    lake_close(*state);
-    return 0;
-}
-
 /* The next batch as "key key …" after taking it; "!CODE message" on failure. [out] free() */
 static char *next(struct trib_discover *d, struct trib_taken *t)
 {
@@ -426,16 +414,16 @@ static void stop_while_verifying(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(plain, setup, teardown),
-        cmocka_unit_test_setup_teardown(limits, setup, teardown),
-        cmocka_unit_test_setup_teardown(nothing, setup, teardown),
-        cmocka_unit_test_setup_teardown(exports, setup, teardown),
-        cmocka_unit_test_setup_teardown(roots, setup, teardown),
-        cmocka_unit_test_setup_teardown(own_folder, setup, teardown),
-        cmocka_unit_test_setup_teardown(own_folder_ingested, setup, teardown),
-        cmocka_unit_test_setup_teardown(refusals, setup, teardown),
-        cmocka_unit_test_setup_teardown(refused_later, setup, teardown),
-        cmocka_unit_test_setup_teardown(stop_while_verifying, setup, teardown),
+        cmocka_unit_test_setup_teardown(plain, lake_setup, lake_teardown),
+        cmocka_unit_test_setup_teardown(limits, lake_setup, lake_teardown),
+        cmocka_unit_test_setup_teardown(nothing, lake_setup, lake_teardown),
+        cmocka_unit_test_setup_teardown(exports, lake_setup, lake_teardown),
+        cmocka_unit_test_setup_teardown(roots, lake_setup, lake_teardown),
+        cmocka_unit_test_setup_teardown(own_folder, lake_setup, lake_teardown),
+        cmocka_unit_test_setup_teardown(own_folder_ingested, lake_setup, lake_teardown),
+        cmocka_unit_test_setup_teardown(refusals, lake_setup, lake_teardown),
+        cmocka_unit_test_setup_teardown(refused_later, lake_setup, lake_teardown),
+        cmocka_unit_test_setup_teardown(stop_while_verifying, lake_setup, lake_teardown),
     };
     return cmocka_run_group_tests_name("discover", tests, NULL, NULL);
 }

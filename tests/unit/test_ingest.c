@@ -15,18 +15,6 @@
 #define QUARANTINE "quarantine/dynamodb/T"
 #define FILES      "bronze/_files/T"
 
-static int setup(void **state)
-{
-    *state = lake_open();
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    lake_close(*state);
-    return 0;
-}
-
 #define STREAM(id, op, seq, images)                                                                 \
     "{\"eventID\":\"" id "\",\"eventName\":\"" op                                                   \
     "\",\"eventVersion\":\"1.1\",\"eventSource\":\"aws:dynamodb\",\"awsRegion\":\"eu-west-1\","     \
@@ -919,31 +907,31 @@ static void wide_items(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(streams, setup, teardown),
-        cmocka_unit_test_setup_teardown(kinesis, setup, teardown),
-        cmocka_unit_test_setup_teardown(exports, setup, teardown),
-        cmocka_unit_test_setup_teardown(plain_items, setup, teardown),
-        cmocka_unit_test_setup_teardown(firehose_parquet, setup, teardown),
-        cmocka_unit_test_setup_teardown(bad_records, setup, teardown),
-        cmocka_unit_test_setup_teardown(bad_files, setup, teardown),
-        cmocka_unit_test_setup_teardown(cut_pages, setup, teardown),
-        cmocka_unit_test_setup_teardown(nothing_good, setup, teardown),
-        cmocka_unit_test_setup_teardown(lying_exports, setup, teardown),
-        cmocka_unit_test_setup_teardown(two_kinds, setup, teardown),
-        cmocka_unit_test_setup_teardown(limits_and_restarts, setup, teardown),
-        cmocka_unit_test_setup_teardown(schema_grows, setup, teardown),
-        cmocka_unit_test_setup_teardown(late_surprise, setup, teardown),
-        cmocka_unit_test_setup_teardown(broken_by_a_column, setup, teardown),
-        cmocka_unit_test_setup_teardown(evolution, setup, teardown),
-        cmocka_unit_test_setup_teardown(wide_keys, setup, teardown),
-        cmocka_unit_test_setup_teardown(declared_key_types, setup, teardown),
-        cmocka_unit_test_setup_teardown(settings, setup, teardown),
+        cmocka_unit_test_setup_teardown(streams, lake_setup, lake_teardown),
+        cmocka_unit_test_setup_teardown(kinesis, lake_setup, lake_teardown),
+        cmocka_unit_test_setup_teardown(exports, lake_setup, lake_teardown),
+        cmocka_unit_test_setup_teardown(plain_items, lake_setup, lake_teardown),
+        cmocka_unit_test_setup_teardown(firehose_parquet, lake_setup, lake_teardown),
+        cmocka_unit_test_setup_teardown(bad_records, lake_setup, lake_teardown),
+        cmocka_unit_test_setup_teardown(bad_files, lake_setup, lake_teardown),
+        cmocka_unit_test_setup_teardown(cut_pages, lake_setup, lake_teardown),
+        cmocka_unit_test_setup_teardown(nothing_good, lake_setup, lake_teardown),
+        cmocka_unit_test_setup_teardown(lying_exports, lake_setup, lake_teardown),
+        cmocka_unit_test_setup_teardown(two_kinds, lake_setup, lake_teardown),
+        cmocka_unit_test_setup_teardown(limits_and_restarts, lake_setup, lake_teardown),
+        cmocka_unit_test_setup_teardown(schema_grows, lake_setup, lake_teardown),
+        cmocka_unit_test_setup_teardown(late_surprise, lake_setup, lake_teardown),
+        cmocka_unit_test_setup_teardown(broken_by_a_column, lake_setup, lake_teardown),
+        cmocka_unit_test_setup_teardown(evolution, lake_setup, lake_teardown),
+        cmocka_unit_test_setup_teardown(wide_keys, lake_setup, lake_teardown),
+        cmocka_unit_test_setup_teardown(declared_key_types, lake_setup, lake_teardown),
+        cmocka_unit_test_setup_teardown(settings, lake_setup, lake_teardown),
         cmocka_unit_test(any_number_of_workers),
         cmocka_unit_test(failing_lake),
-        cmocka_unit_test_setup_teardown(two_writers, setup, teardown),
-        cmocka_unit_test_setup_teardown(rebased, setup, teardown),
-        cmocka_unit_test_setup_teardown(unreadable, setup, teardown),
-        cmocka_unit_test_setup_teardown(wide_items, setup, teardown),
+        cmocka_unit_test_setup_teardown(two_writers, lake_setup, lake_teardown),
+        cmocka_unit_test_setup_teardown(rebased, lake_setup, lake_teardown),
+        cmocka_unit_test_setup_teardown(unreadable, lake_setup, lake_teardown),
+        cmocka_unit_test_setup_teardown(wide_items, lake_setup, lake_teardown),
     };
     return cmocka_run_group_tests_name("ingest", tests, NULL, NULL);
 }

@@ -11,18 +11,6 @@
 #define BRONZE     "bronze/dynamodb/T"
 #define QUARANTINE "quarantine/dynamodb/T"
 
-static int setup(void **state)
-{
-    *state = lake_open();
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    lake_close(*state);
-    return 0;
-}
-
 #define KEY(k)       "\"Keys\":{\"pk\":{\"S\":\"" k "\"}}"
 #define NEW(k, more) "\"NewImage\":{\"pk\":{\"S\":\"" k "\"}" more "}"
 
@@ -93,9 +81,9 @@ static void another_table_kinesis(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(more_attributes_than_columns, setup, teardown),
-        cmocka_unit_test_setup_teardown(another_table, setup, teardown),
-        cmocka_unit_test_setup_teardown(another_table_kinesis, setup, teardown),
+        cmocka_unit_test_setup_teardown(more_attributes_than_columns, lake_setup, lake_teardown),
+        cmocka_unit_test_setup_teardown(another_table, lake_setup, lake_teardown),
+        cmocka_unit_test_setup_teardown(another_table_kinesis, lake_setup, lake_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

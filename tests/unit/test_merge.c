@@ -14,18 +14,6 @@
 
 #define SILVER "silver/d/t"
 
-static int setup(void **state)
-{
-    *state = lake_open();
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    lake_close(*state);
-    return 0;
-}
-
 static const char *const keys[] = {"pk"};
 
 /* Of the ingest that change() runs. */
@@ -161,11 +149,11 @@ static void where_sees_hints(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(columns_outlive_later_steps, setup, teardown),
-        cmocka_unit_test_setup_teardown(old_rows_keep_their_columns, setup, teardown),
-        cmocka_unit_test_setup_teardown(history_keeps_its_columns, setup, teardown),
-        cmocka_unit_test_setup_teardown(where_sees_any_number, setup, teardown),
-        cmocka_unit_test_setup_teardown(where_sees_hints, setup, teardown),
+        cmocka_unit_test_setup_teardown(columns_outlive_later_steps, lake_setup, lake_teardown),
+        cmocka_unit_test_setup_teardown(old_rows_keep_their_columns, lake_setup, lake_teardown),
+        cmocka_unit_test_setup_teardown(history_keeps_its_columns, lake_setup, lake_teardown),
+        cmocka_unit_test_setup_teardown(where_sees_any_number, lake_setup, lake_teardown),
+        cmocka_unit_test_setup_teardown(where_sees_hints, lake_setup, lake_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -13,18 +13,6 @@
 
 #define QUARANTINE "quarantine/dynamodb/T"
 
-static int setup(void **state)
-{
-    *state = lake_open();
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    lake_close(*state);
-    return 0;
-}
-
 static void path_is(char *path, const char *expected)
 {
     assert_string_equal(path, expected);
@@ -336,11 +324,11 @@ int main(void)
         cmocka_unit_test(maps),
         cmocka_unit_test(parts),
         cmocka_unit_test(schemas),
-        cmocka_unit_test_setup_teardown(quarantine_once, setup, teardown),
-        cmocka_unit_test_setup_teardown(quarantine_grows, setup, teardown),
-        cmocka_unit_test_setup_teardown(quarantine_wide, setup, teardown),
-        cmocka_unit_test_setup_teardown(many_rows, setup, teardown),
-        cmocka_unit_test_setup_teardown(taken, setup, teardown),
+        cmocka_unit_test_setup_teardown(quarantine_once, lake_setup, lake_teardown),
+        cmocka_unit_test_setup_teardown(quarantine_grows, lake_setup, lake_teardown),
+        cmocka_unit_test_setup_teardown(quarantine_wide, lake_setup, lake_teardown),
+        cmocka_unit_test_setup_teardown(many_rows, lake_setup, lake_teardown),
+        cmocka_unit_test_setup_teardown(taken, lake_setup, lake_teardown),
     };
     return cmocka_run_group_tests_name("stage", tests, NULL, NULL);
 }

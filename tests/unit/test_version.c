@@ -18,18 +18,6 @@
 
 static const char *const keys[] = {"pk"};
 
-static int setup(void **state)
-{
-    *state = lake_open();
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    lake_close(*state);
-    return 0;
-}
-
 static struct trib_merge_opts target(bool history)
 {
     return (struct trib_merge_opts){.pipeline = "p",
@@ -426,18 +414,18 @@ static void late_records_stay_out_of_the_order(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(versions_beat_the_stream, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_record_without_a_version_goes_to_quarantine, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_delete_ranks_above_what_it_removed, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_bare_delete_finds_its_version_again, setup, teardown),
-        cmocka_unit_test_setup_teardown(tombstones_of_hard_deletes, setup, teardown),
-        cmocka_unit_test_setup_teardown(leaving_where_without_a_version, setup, teardown),
-        cmocka_unit_test_setup_teardown(changes_of_one_moment, setup, teardown),
-        cmocka_unit_test_setup_teardown(history_follows_a_tie, setup, teardown),
-        cmocka_unit_test_setup_teardown(silver_remembers_what_bronze_lost, setup, teardown),
-        cmocka_unit_test_setup_teardown(any_column_gives_the_version, setup, teardown),
-        cmocka_unit_test_setup_teardown(another_sequence_is_refused, setup, teardown),
-        cmocka_unit_test_setup_teardown(late_records_stay_out_of_the_order, setup, teardown),
+        cmocka_unit_test_setup_teardown(versions_beat_the_stream, lake_setup, lake_teardown),
+        cmocka_unit_test_setup_teardown(a_record_without_a_version_goes_to_quarantine, lake_setup, lake_teardown),
+        cmocka_unit_test_setup_teardown(a_delete_ranks_above_what_it_removed, lake_setup, lake_teardown),
+        cmocka_unit_test_setup_teardown(a_bare_delete_finds_its_version_again, lake_setup, lake_teardown),
+        cmocka_unit_test_setup_teardown(tombstones_of_hard_deletes, lake_setup, lake_teardown),
+        cmocka_unit_test_setup_teardown(leaving_where_without_a_version, lake_setup, lake_teardown),
+        cmocka_unit_test_setup_teardown(changes_of_one_moment, lake_setup, lake_teardown),
+        cmocka_unit_test_setup_teardown(history_follows_a_tie, lake_setup, lake_teardown),
+        cmocka_unit_test_setup_teardown(silver_remembers_what_bronze_lost, lake_setup, lake_teardown),
+        cmocka_unit_test_setup_teardown(any_column_gives_the_version, lake_setup, lake_teardown),
+        cmocka_unit_test_setup_teardown(another_sequence_is_refused, lake_setup, lake_teardown),
+        cmocka_unit_test_setup_teardown(late_records_stay_out_of_the_order, lake_setup, lake_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -96,4 +96,4 @@ clean: ## remove what was built
 	rm -rf build build-dev build-asan build-tsan build-fuzz
 
 distclean: clean ## remove what set-up downloaded into the tree too
-	rm -rf .deps .venv
+	rm -rf .deps .venv .venv-live

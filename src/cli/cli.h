@@ -96,6 +96,10 @@ bool trib_cli_table_wanted(const struct trib_cli *cli, const char *table);
 TRIB_CHECKED int trib_cli_env(struct trib_cli *cli, const struct trib_config *config_or_null, bool engine,
                               struct trib_env **ret, struct trib_err *err);
 
+/* How AWS is reached: libcurl, the real files and environment; made at the first call, closed after the verb. [borrow] */
+struct trib_aws_host;
+const struct trib_aws_host *trib_cli_aws_host(struct trib_cli *cli);
+
 /* What to try, printed as the last line of an error, instead of the code's own text. A message that ends with "; try: TEXT" says it too. */
 void trib_cli_try(struct trib_cli *cli, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* true once nobody reads stdout any more: stop producing, return 0. */

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
+#include "aws/aws.h"
 #include "cli/own.h"
 #include "os/fs.h"
 #include "os/os.h"
@@ -15,6 +16,8 @@
 struct trib_cli_opened {
     struct trib_env env;
     char *scratch;
+    struct trib_net *net; /* once it was asked for */
+    struct trib_aws_host host;
 };
 
 static bool stop_asked(void *ctx)
@@ -32,6 +35,7 @@ static void close_all(struct trib_cli *cli)
         trib_engine_close(o->env.engine);
     }
     trib_store_free(o->env.lake);
+    trib_net_curl_free(o->net);
     trib_scratch_remove(o->scratch);
     free(o->scratch);
     free(o);
@@ -125,4 +129,25 @@ int trib_cli_env(struct trib_cli *cli, const struct trib_config *config_or_null,
     }
     *ret = env;
     return 0;
+}
+
+static const char *variable(void *ctx, const char *name)
+{
+    (void)ctx;
+    return getenv(name);
+}
+
+const struct trib_aws_host *trib_cli_aws_host(struct trib_cli *cli)
+{
+    struct trib_cli_opened *o = cli->own->opened;
+    if (o->net == NULL) {
+        o->net = trib_net_curl_new(0);
+        o->host = (struct trib_aws_host){.net = o->net,
+                                         .fs = o->env.fs,
+                                         .clock = o->env.clock,
+                                         .rng = o->env.rng,
+                                         .log = o->env.log,
+                                         .getenv = variable};
+    }
+    return &o->host;
 }

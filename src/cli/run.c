@@ -68,7 +68,8 @@ static int make(struct trib_cli *cli, const struct trib_config *config, const st
     struct trib_env *env;
     TRIB_TRY(trib_cli_env(cli, config, true, &env, err));
     env->stop_asked = stop_asked;
-    return trib_pipeline_new(env, config, cli->flags.tables, cli->flags.n_tables, observer, ret, err);
+    return trib_pipeline_new(env, trib_cli_aws_host(cli), config, cli->flags.tables, cli->flags.n_tables, observer, ret,
+                             err);
 }
 
 /* Swaps the config, or keeps the old one. The new one must be of the same pipeline and lake: positions live there. */
@@ -103,6 +104,34 @@ static int64_t pause_us(const struct trib_config *config)
     return config->trigger == TRIB_TRIGGER_CONTINUOUS ? 1000000 : config->every_us;
 }
 
+/* Everything that was written before now is landed, or its table has failed. */
+static void capture_once(struct trib_pipeline *p)
+{
+    for (;;) {
+        int64_t due_us = trib_pipeline_capture(p, true);
+        if (due_us == INT64_MAX || trib_signals_stop_asked()) {
+            trib_pipeline_flush(p);
+            return;
+        }
+        trib_os_sleep_until(due_us);
+    }
+}
+
+/* Until the time, a signal, or a request to reload; captures meanwhile. */
+static void wait_until(struct trib_pipeline *p, unsigned stages, int64_t us)
+{
+    while (!trib_signals_stop_asked()) {
+        int64_t due_us = (stages & TRIB_RUN_CAPTURE) != 0 ? trib_pipeline_capture(p, false) : INT64_MAX;
+        if (trib_now_us(&trib_clock_real) >= us) {
+            return;
+        }
+        trib_os_sleep_until(due_us < us ? due_us : us);
+        if (trib_signals_reload_pending()) {
+            return;
+        }
+    }
+}
+
 static int run_stages(struct trib_cli *cli, unsigned stages, struct trib_err *err)
 {
     const struct trib_config *config;
@@ -122,6 +151,9 @@ static int run_stages(struct trib_cli *cli, unsigned stages, struct trib_err *er
     for (;;) {
         bool once = cli->flags.once || config->trigger == TRIB_TRIGGER_ONCE; /* a reload may change it */
         int64_t started = trib_now_us(&trib_clock_real);
+        if (once && (stages & TRIB_RUN_CAPTURE) != 0) {
+            capture_once(p);
+        }
         rc = trib_pipeline_drain(p, stages, err);
         if (once || trib_signals_stop_asked()) {
             if (once && rc == 0 && r.told == 0) {
@@ -130,7 +162,7 @@ static int run_stages(struct trib_cli *cli, unsigned stages, struct trib_err *er
             break;
         }
         rc = 0; /* told already; tried again at the next pass */
-        trib_os_sleep_until(started + pause_us(config));
+        wait_until(p, stages, started + pause_us(config));
         if (trib_signals_stop_asked()) {
             break;
         }
@@ -138,6 +170,7 @@ static int run_stages(struct trib_cli *cli, unsigned stages, struct trib_err *er
             reload(cli, &observer, &config, &p);
         }
     }
+    trib_pipeline_flush(p);
     if (trib_signals_stop_asked()) {
         trib_logkv(&cli->log, TRIB_LOG_INFO, "stopped", NULL);
     }
@@ -146,6 +179,7 @@ static int run_stages(struct trib_cli *cli, unsigned stages, struct trib_err *er
 }
 
 static int run_all(struct trib_cli *cli, struct trib_err *err) { return run_stages(cli, TRIB_RUN_ALL, err); }
+static int run_capture(struct trib_cli *cli, struct trib_err *err) { return run_stages(cli, TRIB_RUN_CAPTURE, err); }
 static int run_ingest(struct trib_cli *cli, struct trib_err *err) { return run_stages(cli, TRIB_RUN_INGEST, err); }
 static int run_merge(struct trib_cli *cli, struct trib_err *err) { return run_stages(cli, TRIB_RUN_MERGE, err); }
 static int run_marts(struct trib_cli *cli, struct trib_err *err) { return run_stages(cli, TRIB_RUN_MARTS, err); }
@@ -160,6 +194,14 @@ const struct trib_verb trib_verb_run = {
     .examples =
         "tributary run --once # drain everything that is there, then exit\ntributary run -c shop.yaml # keep going under `trigger`",
     .run = run_all,
+};
+const struct trib_verb trib_verb_capture = {
+    .name = "capture",
+    .summary = "run the capture stage alone: live sources to the landing",
+    .flags = "once",
+    .examples =
+        "tributary capture # keep landing what the streams bring\ntributary capture --once # land what was written until now, then exit",
+    .run = run_capture,
 };
 const struct trib_verb trib_verb_ingest = {
     .name = "ingest",

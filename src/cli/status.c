@@ -91,7 +91,7 @@ static int status_run(struct trib_cli *cli, struct trib_err *err)
     TRIB_TRY(trib_cli_config(cli, &config, err));
     TRIB_TRY(trib_cli_env(cli, config, true, &env, err));
     env->reads_only = true;
-    TRIB_TRY(trib_pipeline_new(env, config, cli->flags.tables, cli->flags.n_tables, NULL, &p, err));
+    TRIB_TRY(trib_pipeline_new(env, NULL, config, cli->flags.tables, cli->flags.n_tables, NULL, &p, err));
     columns(&s.row);
     trib_chunk_init_heap(&s.chunk, &s.row, 1);
     s.writer = trib_output_open(cli->out, cli->flags.output, &s.row, 0); /* a note is there to be copied: whole */

@@ -10,6 +10,7 @@ extern const struct trib_verb trib_verb_query;
 extern const struct trib_verb trib_verb_history;
 extern const struct trib_verb trib_verb_schema;
 extern const struct trib_verb trib_verb_run;
+extern const struct trib_verb trib_verb_capture;
 extern const struct trib_verb trib_verb_ingest;
 extern const struct trib_verb trib_verb_merge;
 extern const struct trib_verb trib_verb_marts;

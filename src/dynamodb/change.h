@@ -29,6 +29,7 @@ enum trib_record_kind {
     TRIB_KIND_FULL_EXPORT,        /* {"Item":{…}} of an export (by manifest) */
     TRIB_KIND_INCREMENTAL_EXPORT, /* {"Metadata":{"WriteTimestampMicros"…},"Keys",…} */
     TRIB_KIND_ITEM,               /* plain items: {"Item":…}, bare items, scan output, batch-write requests */
+    TRIB_KIND_DMS,                /* rows of an AWS DMS S3 target; not the reader's, ingest/dms.h makes them */
 };
 
 /* `_origin` (interface.md, Columns). */
@@ -53,8 +54,9 @@ struct trib_change {
     struct trib_view new_image;       /* raw JSON object of attributes; n == 0 for a REMOVE */
     struct trib_view old_image;       /* n == 0 when absent */
     struct trib_view event_id;        /* decoded text, n == 0 when the record has none */
-    struct trib_view sequence_number; /* STREAMS: decimal digits, 1 to 40, without leading zeros */
+    struct trib_view sequence_number; /* STREAMS: decimal digits, 1 to 40, without leading zeros; DMS: 40 */
     int64_t time_us;   /* ApproximateCreationDateTime or WriteTimestampMicros in µs; -1 when the record has none */
+    bool state;        /* DMS: of a full load, a state of the world */
     bool ttl;          /* deleted by TTL: userIdentity Service dynamodb.amazonaws.com */
     bool base64_twice; /* Kinesis records: B and BS values carry two layers of base64 */
     int64_t offset;    /* of the record itself in the decoded object, bytes */

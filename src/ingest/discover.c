@@ -128,6 +128,23 @@ static void note_lone(struct listing *l, const char *key)
     l->lone[l->n_lone++] = trib_strndup(key, (size_t)(base_name(key) - key));
 }
 
+/* false: an object of the landing whose shard has no document: it was found after we looked for those, and waits for the next look. */
+static bool known_shard(struct trib_discover *d, const char *key)
+{
+    char *stream, *shard, first[TRIB_POSITION_DIGITS + 1];
+    if (d->o->type != TRIB_SOURCE_LANDING || !trib_landing_parse(key, &stream, &shard, first)) {
+        return true;
+    }
+    bool known = trib_landing_find(d->o->landing, stream, shard) != NULL;
+    free(stream);
+    free(shard);
+    if (!known) {
+        trib_logkv(d->env->log, TRIB_LOG_WARN, "a landed object waits: its shard has no document below _shards/",
+                   "table", d->o->table, "file", key, NULL);
+    }
+    return known;
+}
+
 static int on_object(void *ctx, const struct trib_object *o, struct trib_err *err)
 {
     (void)err;
@@ -161,7 +178,7 @@ static int on_object(void *ctx, const struct trib_object *o, struct trib_err *er
         }
         return 0;
     }
-    if (tail != NULL || taken || d->o->type == TRIB_SOURCE_EXPORT) {
+    if (tail != NULL || taken || d->o->type == TRIB_SOURCE_EXPORT || !known_shard(d, o->key)) {
         return 0;
     }
     const struct trib_source_file f = {
@@ -234,6 +251,56 @@ static int expand(struct trib_discover *d, struct trib_export *e, struct trib_ta
     return 0;
 }
 
+/* An object of the landing that a snapshot must wait for: it begins at or below the frontier and is not in Bronze. */
+static bool holds_up(const struct trib_landing_snapshot *s, const struct trib_source_file *f)
+{
+    char *stream, *shard, first[TRIB_POSITION_DIGITS + 1];
+    if (!trib_landing_parse(f->key, &stream, &shard, first)) {
+        return false;
+    }
+    bool below = false;
+    for (size_t i = 0; i < s->n_frontier && !below; i++) {
+        below = strcmp(s->frontier[i].shard, shard) == 0 && strcmp(s->frontier[i].stream, stream) == 0 &&
+                strcmp(first, s->frontier[i].last) <= 0;
+    }
+    free(stream);
+    free(shard);
+    return below;
+}
+
+/* Sealed snapshots whose frontier is in Bronze (merge.md, Epochs, 4). */
+static void add_snapshots(struct trib_discover *d, const struct trib_taken *taken)
+{
+    const struct trib_landing *l = d->o->landing;
+    size_t objects = d->n;
+    for (size_t i = 0; i < l->n_snapshots; i++) {
+        const struct trib_landing_snapshot *s = &l->snapshots[i];
+        bool ready = true;
+        for (size_t k = 0; k < objects && ready; k++) {
+            ready = !holds_up(s, &d->pending[k]);
+        }
+        for (size_t k = 0; k < s->n_files && ready; k++) {
+            const struct trib_landing_file *file = &s->files[k];
+            if (!trib_taken_has(taken, trib_view_of(file->key))) {
+                const struct trib_source_file f = {.key = trib_strdup(file->key),
+                                                   .size = file->bytes,
+                                                   .mtime_us = file->time_us,
+                                                   .items = file->items,
+                                                   .epoch = s->epoch,
+                                                   .origin = s->origin};
+                add_pending(d, &f);
+            }
+        }
+        TRIB_CLEANUP(trib_cleanup_free) char *gone = trib_landing_gone_key(l, s->epoch);
+        const char *name = gone + strlen(l->root) + 1;
+        if (ready && s->gone && !trib_taken_has(taken, trib_view_of(name))) {
+            const struct trib_source_file f = {
+                .key = trib_strdup(name), .mtime_us = s->time_us, .items = -1, .epoch = s->epoch, .origin = s->origin};
+            add_pending(d, &f);
+        }
+    }
+}
+
 /* One listing, or the next stretch of one. */
 static int list(struct trib_discover *d, struct trib_taken *taken, struct trib_err *err)
 {
@@ -246,6 +313,10 @@ static int list(struct trib_discover *d, struct trib_taken *taken, struct trib_e
         trib_export_unseen(d->exports[i]);
     }
     struct listing l = {.d = d, .taken = taken};
+    bool landing = d->o->type == TRIB_SOURCE_LANDING;
+    if (landing) { /* before the listing: a seal seen now stands for objects that the listing will see */
+        TRIB_TRY(trib_landing_refresh(d->o->landing, err));
+    }
     int rc = trib_store_list(d->o->source, "", d->resume, false, on_object, &l, err);
     free(d->resume);
     d->resume = l.last;
@@ -264,6 +335,9 @@ static int list(struct trib_discover *d, struct trib_taken *taken, struct trib_e
     if (rc != 0) {
         trib_discover_restart(d);
         return rc;
+    }
+    if (landing && d->whole) {
+        add_snapshots(d, taken);
     }
     if (d->n > 1) {
         qsort(d->pending, d->n, sizeof *d->pending, by_key);
@@ -288,7 +362,7 @@ static int nothing_new(struct trib_discover *d, struct trib_err *err)
     if (d->o->type == TRIB_SOURCE_EXPORT && d->n_exports == 0) {
         return no_export(d, err);
     }
-    if (!d->any && !d->warned_empty) {
+    if (!d->any && !d->warned_empty && d->o->type != TRIB_SOURCE_LANDING) {
         d->warned_empty = true;
         trib_logkv(d->env->log, TRIB_LOG_WARN, "the source is empty", "table", d->o->table, "path", d->o->source->url,
                    NULL);

@@ -9,6 +9,7 @@
  * Exports: by manifest only. An export is finished when manifest-summary.json and manifest-files.json are there. Before its first file
  * is handed out, the checksum of every file of it that is not taken yet is verified. An export that fails is left out, whole, and
  * told when nothing else is left to do, so that it holds up nothing else.
+ * The landing: objects of shards first; the files of a sealed snapshot once no object below its frontier is left.
  * Threads: one at a time; checksums run on the pool. A crash loses nothing but work.
  */
 #ifndef TRIB_INGEST_DISCOVER_H
@@ -26,6 +27,8 @@ struct trib_source_file {
     bool incremental;           /* of an export */
     int64_t export_time_us;     /* of an export: exportTime, or the window's end */
     int64_t items;              /* itemCount of the manifest; -1 for plain objects */
+    unsigned epoch;             /* of a snapshot in the landing; 0: another file */
+    enum trib_origin origin;    /* of a snapshot in the landing */
 };
 struct trib_source_batch {
     struct trib_source_file *files;

@@ -17,15 +17,17 @@
 #include <stdlib.h>
 #include <xxhash.h>
 
+#include "ingest/dms.h"
 #include "ingest/keycheck.h"
 #include "ingest/rows.h"
 
 enum { MAX_RETIRED = 8 };
 
 struct open_file {
-    struct trib_reader *reader;
+    struct trib_reader *reader; /* NULL: dms */
     struct trib_input *input;
     struct trib_rows *rows; /* of a Parquet file; else NULL */
+    struct trib_dms *dms;   /* of a source of that type; else NULL */
 };
 
 struct places {
@@ -53,6 +55,7 @@ struct filler {
     const char *missing_key; /* a key attribute without a column: no item can be placed */
     uint64_t chunk_bytes;
     char state_sequence[TRIB_SEQUENCE_LEN + 1]; /* of the open file's states; "" until one came */
+    const struct trib_landing_shard *shard;     /* of the open file, where it is an object of the landing */
     int64_t items;                              /* records of the open file */
 };
 
@@ -100,7 +103,9 @@ static int open_source(const struct trib_batch_opts *b, size_t file, bool hold, 
         *err = failure;
         return trib_err_wrap(err, "%s", s->key);
     }
-    if (rc == 0 && trib_input_codec(f.input) == TRIB_CODEC_PARQUET) {
+    if (b->o->type == TRIB_SOURCE_DMS) {
+        f.dms = trib_dms_open(b->o, b->env->engine, s->key, f.input, hold);
+    } else if (rc == 0 && trib_input_codec(f.input) == TRIB_CODEC_PARQUET) {
         f.rows = trib_rows_open(b->env->engine, b->o->source, s->key);
         f.reader = trib_reader_new(&ro, trib_rows_read, f.rows);
     } else {
@@ -116,9 +121,42 @@ static int64_t place_of(const struct open_file *f, int64_t offset)
     return f->rows != NULL ? trib_rows_number(f->rows, offset) : offset;
 }
 
+/* The reader of records, or of DMS's rows. */
+static int read_record(const struct open_file *f, enum trib_reader_result *ret, struct trib_change *c,
+                       struct trib_bad *bad, struct trib_err *err)
+{
+    return f->dms != NULL ? trib_dms_next(f->dms, ret, c, bad, err) : trib_reader_next(f->reader, ret, c, bad, err);
+}
+
+static int64_t read_offset(const struct open_file *f)
+{
+    return f->dms != NULL ? trib_dms_offset(f->dms) : trib_reader_offset(f->reader);
+}
+
+/* Bytes of text that the records so far took. */
+static int64_t consumed(const struct open_file *f)
+{
+    return f->dms != NULL ? trib_dms_consumed(f->dms) : trib_reader_offset(f->reader);
+}
+
+static struct trib_view read_raw(const struct open_file *f)
+{
+    return f->dms != NULL ? trib_dms_raw(f->dms) : trib_reader_raw(f->reader);
+}
+
+static int64_t read_decoded(const struct open_file *f)
+{
+    return f->dms != NULL    ? trib_dms_decoded(f->dms)
+           : f->rows != NULL ? trib_rows_decoded(f->rows)
+                             : trib_input_decoded(f->input);
+}
+
 static void close_source(struct open_file *f)
 {
-    trib_reader_free(f->reader);
+    trib_dms_free(f->dms);
+    if (f->reader != NULL) {
+        trib_reader_free(f->reader);
+    }
     trib_rows_free(f->rows);
     trib_input_free(f->input);
     *f = (struct open_file){0};
@@ -137,7 +175,7 @@ static int finish_file(struct filler *f, struct trib_err *err)
 {
     struct trib_group *g = f->g;
     const struct trib_source_file *s = source_file(f);
-    g->decoded_bytes += f->now.rows != NULL ? trib_rows_decoded(f->now.rows) : trib_input_decoded(f->now.input);
+    g->decoded_bytes += read_decoded(&f->now);
     f->retired[f->n_retired++] = f->now;
     f->now = (struct open_file){0};
     f->open = false;
@@ -188,25 +226,50 @@ static int quarantine(struct filler *f, const struct trib_change *c, const struc
     return rc;
 }
 
+/* NULL: no object of the landing, or one whose shard is not documented (somebody removed it): the first epoch's. */
+static const struct trib_landing_shard *shard_of(const struct trib_landing *l, const char *key)
+{
+    char *stream, *shard, first[TRIB_POSITION_DIGITS + 1];
+    if (l == NULL || !trib_landing_parse(key, &stream, &shard, first)) {
+        return NULL;
+    }
+    const struct trib_landing_shard *s = trib_landing_find(l, stream, shard);
+    free(stream);
+    free(shard);
+    return s;
+}
+
 /* ---- order (merge.md) --------------------------------------------------------------------------------------------- */
 
 enum {
     EPOCH = 1,
     STATE = 0,
     CHANGE = 1
-}; /* `files` stay in epoch 1; generation 0 is a state of the world, 1 a change */
+}; /* `files` stay in epoch 1; generation 0 is a state of the world, 1 a change; what was landed has its own */
 
-/* Sets the rank, or *ret_why for a record that cannot be ranked. state_sequence: that of all states of this file, "" until known. */
-static void rank_record(const struct trib_change *c, const struct trib_source_file *s, struct rank *r,
-                        char state_sequence[TRIB_SEQUENCE_LEN + 1], const char **ret_why)
+/* A Streams record: in the landing its shard decides. */
+static int rank_streams(const struct filler *f, const struct trib_change *c, struct rank *r, struct trib_err *err)
+{
+    unsigned epoch = EPOCH;
+    uint32_t generation = CHANGE;
+    char digits[TRIB_POSITION_DIGITS + 1];
+    if (f->shard != NULL && trib_landing_digits(c->sequence_number, digits)) {
+        epoch = trib_landing_epoch_of(f->g->b->o->landing, f->shard, digits);
+        generation = f->shard->generation;
+    }
+    return trib_sequence_format(r->sequence, epoch, generation, c->sequence_number, err);
+}
+
+/* Sets the rank, or *ret_why for a record that cannot be ranked. */
+static void rank_record(struct filler *f, const struct trib_change *c, const struct trib_source_file *s, struct rank *r,
+                        const char **ret_why)
 {
     *r = (struct rank){.op = c->op, .event_ts_us = c->time_us};
     struct trib_err err;
     switch (c->kind) {
     case TRIB_KIND_STREAMS:
         r->origin = trib_origin_text(TRIB_ORIGIN_STREAM);
-        if (c->sequence_number.n == 0 ||
-            trib_sequence_format(r->sequence, EPOCH, CHANGE, c->sequence_number, &err) != 0) {
+        if (c->sequence_number.n == 0 || rank_streams(f, c, r, &err) != 0) {
             r->sequence[0] = '\0';
             *ret_why = "the record has no SequenceNumber of 1 to 40 digits";
         }
@@ -228,17 +291,24 @@ static void rank_record(const struct trib_change *c, const struct trib_source_fi
         }
         trib_sequence_format_us(r->sequence, EPOCH, STATE, c->time_us);
         return;
+    case TRIB_KIND_DMS:
+        r->origin = trib_origin_text(TRIB_ORIGIN_DMS);
+        r->event_ts_us = c->time_us >= 0 ? c->time_us : s->mtime_us;
+        if (trib_sequence_format(r->sequence, EPOCH, c->state ? STATE : CHANGE, c->sequence_number, &err) != 0) {
+            *ret_why = "the row's place in the order of changes cannot be told";
+        }
+        return;
     case TRIB_KIND_FULL_EXPORT:
     case TRIB_KIND_ITEM:
     case TRIB_KIND_AUTO: break;
     }
     bool export = s->export != NULL;
-    r->origin = trib_origin_text(export ? TRIB_ORIGIN_EXPORT : TRIB_ORIGIN_SNAPSHOT);
+    r->origin = trib_origin_text(s->epoch > 0 ? s->origin : export ? TRIB_ORIGIN_EXPORT : TRIB_ORIGIN_SNAPSHOT);
     r->event_ts_us = export ? s->export_time_us : s->mtime_us;
-    if (state_sequence[0] == '\0') {
-        trib_sequence_format_us(state_sequence, EPOCH, STATE, r->event_ts_us);
+    if (f->state_sequence[0] == '\0') {
+        trib_sequence_format_us(f->state_sequence, s->epoch > 0 ? s->epoch : EPOCH, STATE, r->event_ts_us);
     }
-    memcpy(r->sequence, state_sequence, sizeof r->sequence);
+    memcpy(r->sequence, f->state_sequence, sizeof r->sequence);
 }
 
 /* ---- rows --------------------------------------------------------------------------------------------------------- */
@@ -355,7 +425,7 @@ static void note_kind(struct filler *f, const struct trib_change *c)
 /* A line of an export that did not decode may be several records: then the reader hands them out one by one. */
 static bool hands_out_again(struct filler *f)
 {
-    if (!trib_reader_again(f->now.reader)) {
+    if (f->now.dms != NULL || !trib_reader_again(f->now.reader)) {
         return false;
     }
     f->items--;
@@ -370,7 +440,7 @@ static int take_change(struct filler *f, struct trib_chunk *chunk, const struct 
     char why[320];
     const char *unranked = NULL;
     note_kind(f, c);
-    rank_record(c, source_file(f), &r, f->state_sequence, &unranked);
+    rank_record(f, c, source_file(f), &r, &unranked);
     if (unranked != NULL) {
         return quarantine(f, c, &r, unranked, err);
     }
@@ -416,9 +486,9 @@ static int take_change(struct filler *f, struct trib_chunk *chunk, const struct 
 static int take_damage(struct filler *f, const struct trib_err *damage, struct trib_err *err)
 {
     const struct trib_quarantine_row row = {.file = source_file(f)->key,
-                                            .offset = place_of(&f->now, trib_reader_offset(f->now.reader)),
+                                            .offset = place_of(&f->now, read_offset(&f->now)),
                                             .reason = damage->msg,
-                                            .raw = trib_reader_raw(f->now.reader),
+                                            .raw = read_raw(&f->now),
                                             .event_ts_us = -1};
     if (source_file(f)->items >= 0) {
         f->g->culprit = f->file;
@@ -435,7 +505,7 @@ static int take_next(struct filler *f, struct trib_chunk *chunk, struct trib_err
     struct trib_bad bad;
     enum trib_reader_result what;
     struct trib_err failure = {0};
-    int rc = trib_reader_next(f->now.reader, &what, &c, &bad, &failure);
+    int rc = read_record(&f->now, &what, &c, &bad, &failure);
     if (rc == TRIB_E_DATA) {
         return take_damage(f, &failure, err);
     }
@@ -469,7 +539,9 @@ static int fill(void *ctx, struct trib_chunk *chunk, struct trib_err *err)
         return 0;
     }
     release_retired(f);
-    if (f->open) {
+    if (f->open && f->now.dms != NULL) {
+        trib_dms_release(f->now.dms);
+    } else if (f->open) {
         trib_reader_release(f->now.reader);
     }
     f->chunk_bytes = 0;
@@ -489,6 +561,7 @@ static int fill(void *ctx, struct trib_chunk *chunk, struct trib_err *err)
             f->open = true;
             f->items = 0;
             f->state_sequence[0] = '\0';
+            f->shard = shard_of(g->b->o->landing, g->b->source->files[f->file].key);
         }
         TRIB_TRY(take_next(f, chunk, err));
     }
@@ -593,12 +666,12 @@ int trib_group_sample(const struct trib_batch_opts *b, size_t file, int64_t max_
     TRIB_TRY(open_source(b, file, false, &f, err));
     uint64_t rows = 0;
     int rc = 0;
-    while (trib_reader_offset(f.reader) < max_bytes) {
+    while (consumed(&f) < max_bytes) {
         struct trib_change c;
         struct trib_bad bad;
         enum trib_reader_result what;
         struct trib_err failure = {0}, ignored;
-        rc = trib_reader_next(f.reader, &what, &c, &bad, &failure);
+        rc = read_record(&f, &what, &c, &bad, &failure);
         if (rc != 0) {
             rc = rc == TRIB_E_DATA ? 0 : rc;
             if (rc != 0) {
@@ -622,7 +695,7 @@ int trib_group_sample(const struct trib_batch_opts *b, size_t file, int64_t max_
         }
     }
     *ret_rows = rows;
-    *ret_bytes = (uint64_t)trib_reader_offset(f.reader);
+    *ret_bytes = (uint64_t)consumed(&f);
     close_source(&f);
     return rc;
 }

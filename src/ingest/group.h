@@ -3,8 +3,8 @@
 #define TRIB_INGEST_GROUP_H
 
 #include "ingest/batch.h"
-#include "ingest/input.h"
 #include "schema/decode.h"
+#include "stage/input.h"
 #include "stage/parts.h"
 
 struct trib_group {

@@ -140,8 +140,32 @@ struct pending {
     const char *kind;
 };
 
-static int prepare(struct trib_ingest *in, struct trib_batch *b, const char *kind, int64_t now_us, struct pending *p,
-                   struct trib_err *err)
+/* What Bronze holds once this batch is in. */
+struct held {
+    const struct trib_taken *taken;
+    const struct trib_source_batch *source;
+};
+
+static bool is_held(void *ctx, const char *key)
+{
+    const struct held *h = ctx;
+    for (size_t i = 0; i < h->source->n; i++) {
+        if (strcmp(h->source->files[i].key, key) == 0) {
+            return true;
+        }
+    }
+    return trib_taken_has(h->taken, trib_view_of(key));
+}
+
+/* NULL: no landing. [out] free() */
+static char *epochs_after(const struct trib_ingest *in, const struct trib_source_batch *source)
+{
+    struct held h = {in->taken, source};
+    return in->o.landing == NULL ? NULL : trib_settings_epochs(in->o.landing, is_held, &h);
+}
+
+static int prepare(struct trib_ingest *in, const struct trib_source_batch *source, struct trib_batch *b,
+                   const char *kind, int64_t now_us, struct pending *p, struct trib_err *err)
 {
     struct trib_type own;
     trib_bronze_schema(&b->item, b->with_old, &own);
@@ -152,7 +176,8 @@ static int prepare(struct trib_ingest *in, struct trib_batch *b, const char *kin
         p->schema = own;
     }
     p->kind = kind;
-    trib_settings_properties(&in->o, &in->snapshot, &p->schema, kind, &p->properties);
+    TRIB_CLEANUP(trib_cleanup_free) char *epochs = epochs_after(in, source);
+    trib_settings_properties(&in->o, &in->snapshot, &p->schema, kind, epochs, &p->properties);
     char date[11];
     trib_utc_date(now_us, date);
     const struct trib_kv partition = {(char *)"ingest_date", date};
@@ -261,7 +286,7 @@ static int commit_bronze(struct trib_ingest *in, const struct trib_source_batch 
 {
     struct pending p = {0};
     struct trib_err own = {0};
-    int rc = prepare(in, b, kind, now_us, &p, &own);
+    int rc = prepare(in, source, b, kind, now_us, &p, &own);
     for (int attempt = 0; rc == 0; attempt++) {
         rc = commit_once(in, source, b, &p, &own);
         if (rc != TRIB_E_CONFLICT || attempt == MAX_ATTEMPTS) {
@@ -343,6 +368,43 @@ static int commit_batch(struct trib_ingest *in, const struct trib_source_batch *
     return 0;
 }
 
+/*
+ * Landed objects are written under names that would be used again if they vanished (stage/landing.h). A file is taken by its name,
+ * so what Bronze is to hold must be durable in the landing first, whoever wrote it.
+ */
+static int settle_landed(const struct trib_ingest *in, const struct trib_source_batch *source, struct trib_err *err)
+{
+    TRIB_CLEANUP(trib_cleanup_free) char *before = trib_strdup("");
+    for (size_t i = 0; in->o.landing != NULL && i < source->n; i++) {
+        const char *key = source->files[i].key, *slash = strrchr(key, '/');
+        char *folder = trib_strndup(key, slash == NULL ? 0 : (size_t)(slash + 1 - key));
+        int rc = strcmp(folder, before) == 0 ? 0 : trib_store_settle(in->o.source, folder, key, err);
+        free(before);
+        before = folder;
+        TRIB_TRY(rc);
+    }
+    return 0;
+}
+
+/* Nothing is new, but what the epochs are has changed: a snapshot without items is complete with its seal. */
+static int tell_epochs(struct trib_ingest *in, int64_t now_us, struct trib_step *ret, struct trib_err *err)
+{
+    const struct trib_source_batch none = {0};
+    TRIB_CLEANUP(trib_cleanup_free) char *epochs = in->snapshot.version < 0 ? NULL : epochs_after(in, &none);
+    const char *stored = epochs == NULL ? NULL : trib_snapshot_property(&in->snapshot, TRIB_EPOCHS_PROPERTY);
+    if (epochs == NULL || (stored != NULL && strcmp(stored, epochs) == 0)) {
+        return 0;
+    }
+    struct trib_batch b = {.with_old = trib_type_find(&in->snapshot.schema, "old_record") != NULL};
+    trib_type_copy(&b.item, trib_bronze_item(&in->snapshot.schema));
+    int rc = commit_bronze(in, &none, &b, NULL, now_us, err);
+    trib_type_free(&b.item);
+    if (rc == 0) {
+        *ret = (struct trib_step){.worked = true, .due_us = now_us, .version = in->snapshot.version + 1};
+    }
+    return rc;
+}
+
 /* One attempt. *ret_again: begin again (CONFLICT, or an export was refused and the rest goes on). */
 static int attempt(struct trib_ingest *in, int64_t now_us, struct trib_step *ret, bool *ret_again, struct trib_err *err)
 {
@@ -351,7 +413,7 @@ static int attempt(struct trib_ingest *in, int64_t now_us, struct trib_step *ret
     TRIB_TRY(trib_discover_next(in->discover, in->taken, &source, err));
     if (source.n == 0) {
         *ret = (struct trib_step){.due_us = now_us + 1000000, .version = -1};
-        return 0;
+        return tell_epochs(in, now_us, ret, err);
     }
     const struct trib_batch_opts bo = {
         .env = in->env,
@@ -362,8 +424,11 @@ static int attempt(struct trib_ingest *in, int64_t now_us, struct trib_step *ret
         .now_us = now_us,
     };
     struct trib_batch b = {0};
-    size_t culprit;
-    int rc = trib_batch_decode(&bo, &b, &culprit, err);
+    size_t culprit = SIZE_MAX;
+    int rc = settle_landed(in, &source, err);
+    if (rc == 0) {
+        rc = trib_batch_decode(&bo, &b, &culprit, err);
+    }
     if (rc == TRIB_E_DATA && culprit != SIZE_MAX) {
         trib_discover_refuse(in->discover, &source.files[culprit], err);
         *ret_again = true;

@@ -9,21 +9,35 @@
 #define TRIB_INGEST_INGEST_H
 
 #include "dynamodb/change.h"
+#include "stage/landing.h"
 #include "stage/stage.h"
 
-enum trib_source_type { TRIB_SOURCE_FILES, TRIB_SOURCE_EXPORT };
+/* LANDING: what capture landed; its bookkeeping says which epoch and generation a record has, and when a snapshot may be taken.
+ * DMS: files of an AWS DMS S3 target. */
+enum trib_source_type { TRIB_SOURCE_FILES, TRIB_SOURCE_EXPORT, TRIB_SOURCE_LANDING, TRIB_SOURCE_DMS };
+
+/* How DMS was told to write. */
+struct trib_dms_opts {
+    const char *const *columns; /* of CSV without a header line, in order, without Op; [borrow] */
+    size_t n_columns;
+    const char *timestamp;  /* the column of the commit time; NULL: none */
+    char delimiter;         /* between the fields of CSV */
+    const char *null_value; /* an unquoted field that is this is null */
+};
 
 struct trib_ingest_opts {
     const char *pipeline;
     const char *table; /* DynamoDB name */
     enum trib_source_type type;
-    struct trib_store *source; /* rooted at the source's path, opened by trib_source_open [borrow] */
-    const char *const *keys;   /* partition, then sort */
+    struct trib_store *source;    /* rooted at the source's path, opened by trib_source_open [borrow] */
+    struct trib_landing *landing; /* LANDING: its bookkeeping, refreshed by discovery [borrow] */
+    const char *const *keys;      /* partition, then sort */
     size_t n_keys;
     const char *key_types[2]; /* "S", "N", "B" or NULL: learnt */
     struct trib_schema_opts schema;
     int64_t batch_files, batch_bytes;
     struct trib_record_limits limits;
+    struct trib_dms_opts dms;
 };
 
 struct trib_ingest;

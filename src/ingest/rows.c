@@ -65,13 +65,13 @@ int64_t trib_rows_number(const struct trib_rows *r, int64_t offset)
 }
 
 /* What ends with Parquet's magic bytes is whole; the engine tells an unreadable file and a cut one by one code. */
-static int check_end(struct trib_rows *r, struct trib_err *err)
+int trib_rows_check_end(struct trib_store *store, const char *key, struct trib_err *err)
 {
     int64_t size, mtime_us;
     struct trib_buf tail;
     trib_buf_init(&tail, 64);
-    TRIB_TRY(trib_store_head(r->store, r->key, &size, &mtime_us, err));
-    int rc = size < 12 ? 0 : trib_store_get(r->store, r->key, size - 4, 4, &tail, err);
+    TRIB_TRY(trib_store_head(store, key, &size, &mtime_us, err));
+    int rc = size < 12 ? 0 : trib_store_get(store, key, size - 4, 4, &tail, err);
     if (rc == 0 && (tail.n != 4 || memcmp(tail.p, "PAR1", 4) != 0)) {
         rc = trib_err_set(err, TRIB_E_DATA, "the Parquet file has no end: cut off after %lld bytes", (long long)size);
     }
@@ -81,7 +81,7 @@ static int check_end(struct trib_rows *r, struct trib_err *err)
 
 static int begin(struct trib_rows *r, struct trib_err *err)
 {
-    TRIB_TRY(check_end(r, err));
+    TRIB_TRY(trib_rows_check_end(r->store, r->key, err));
     TRIB_CLEANUP(trib_cleanup_free) char *path = NULL;
     TRIB_TRY(trib_store_local(r->store, r->key, &path, err));
     TRIB_TRY(trib_conn_open(r->engine, &r->conn, err));

@@ -17,5 +17,7 @@ int64_t trib_rows_read(void *ctx, char *to, size_t n, struct trib_err *err);
 int64_t trib_rows_decoded(const struct trib_rows *r); /* bytes of text given */
 /* The number of the row (from 0) whose text covers this offset of the stream. */
 int64_t trib_rows_number(const struct trib_rows *r, int64_t offset);
+/* DATA for a Parquet file that is cut off: what ends with its magic bytes is whole. */
+TRIB_CHECKED int trib_rows_check_end(struct trib_store *store, const char *key, struct trib_err *err);
 
 #endif

@@ -114,8 +114,28 @@ static char *stats_columns(const struct trib_ingest_opts *o, const struct trib_t
     return trib_buf_take(&b);
 }
 
+char *trib_settings_epochs(const struct trib_landing *l, bool (*has)(void *ctx, const char *key), void *ctx)
+{
+    struct trib_buf b;
+    trib_buf_init(&b, (size_t)1 << 20);
+    for (size_t i = 0; i < l->n_epochs; i++) {
+        const struct trib_landing_epoch *e = &l->epochs[i];
+        const struct trib_landing_snapshot *s = trib_landing_snapshot_of(l, e->number);
+        bool complete = s != NULL;
+        for (size_t k = 0; complete && k < s->n_files; k++) {
+            complete = has(ctx, s->files[k].key);
+        }
+        trib_buf_addf(&b, "%s{\"epoch\":%u,\"reason\":", i == 0 ? "[" : ",", e->number);
+        trib_json_string(&b, trib_view_of(e->reason == NULL ? "" : e->reason));
+        trib_buf_addf(&b, ",\"snapshot\":\"%s\"}", !e->snapshot ? "none" : complete ? "complete" : "pending");
+    }
+    trib_buf_adds(&b, l->n_epochs == 0 ? "[]" : "]");
+    return trib_buf_take(&b);
+}
+
 void trib_settings_properties(const struct trib_ingest_opts *o, const struct trib_snapshot *s,
-                              const struct trib_type *schema, const char *stream_kind, struct trib_properties *ret)
+                              const struct trib_type *schema, const char *stream_kind, const char *epochs,
+                              struct trib_properties *ret)
 {
     struct trib_properties p = {0};
     for (size_t i = 0; s->version >= 0 && i < s->n_properties; i++) {
@@ -131,7 +151,11 @@ void trib_settings_properties(const struct trib_ingest_opts *o, const struct tri
     set(&p, "tributary.keys", keys);
     set(&p, "tributary.numbers", numbers_text(o->schema.numbers));
     set(&p, "tributary.infer", o->schema.infer ? "true" : "false");
-    set_absent(&p, "tributary.epochs", "[{\"epoch\":1,\"reason\":\"files\"}]");
+    if (epochs != NULL) {
+        set(&p, TRIB_EPOCHS_PROPERTY, epochs);
+    } else {
+        set_absent(&p, TRIB_EPOCHS_PROPERTY, "[{\"epoch\":1,\"reason\":\"files\"}]");
+    }
     if (stream_kind != NULL) {
         set(&p, "tributary.stream_kind", stream_kind);
     }

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 
 #include "merge/own.h"
+#include "stage/landing.h"
 
 static void reserve(struct trib_merge *m)
 {
@@ -133,6 +134,9 @@ static int run(struct merge_run *r, struct trib_step *ret, struct trib_err *err)
     }
     TRIB_TRY(trib_delta_load(&m->silver, -1, &r->s, err));
     TRIB_TRY(trib_merge_check_settings(r, err));
+    if (r->s.version < 0 && trib_epochs_wait(trib_snapshot_property(&r->b, TRIB_EPOCHS_PROPERTY))) {
+        return 0; /* a new table is published whole */
+    }
     r->from = trib_snapshot_txn(&r->s, m->app);
     if (r->from >= r->b.version) {
         return 0;

@@ -292,6 +292,12 @@ static int real_list(void *ctx, const char *path,
     return rc;
 }
 
+static void real_touch(void *ctx, const char *path)
+{
+    (void)ctx;
+    (void)utimensat(AT_FDCWD, path, NULL, 0);
+}
+
 const struct trib_fs trib_fs_real = {
     .write = real_write,
     .copy = real_copy,
@@ -304,6 +310,7 @@ const struct trib_fs trib_fs_real = {
     .stat = real_stat,
     .read = real_read,
     .list = real_list,
+    .touch = real_touch,
 };
 
 char *trib_fs_parent(const char *path)

@@ -39,6 +39,8 @@ struct trib_fs {
     int (*list)(void *ctx, const char *path,
                 int (*fn)(void *fn_ctx, const char *name, bool is_dir, struct trib_err *err), void *fn_ctx,
                 struct trib_err *err);
+    /* Its modification time becomes now; a failure is of no account. NULL where nobody asks for it. */
+    void (*touch)(void *ctx, const char *path);
 };
 extern const struct trib_fs trib_fs_real;
 

@@ -114,6 +114,8 @@ bool trib_signals_reload_asked(void)
     return asked;
 }
 
+bool trib_signals_reload_pending(void) { return reload_asked != 0; }
+
 void trib_os_sleep_until(int64_t us)
 {
     while (!stop_asked && !reload_asked) {

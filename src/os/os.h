@@ -15,6 +15,7 @@ extern const struct trib_rng trib_rng_real; /* getrandom */
 void trib_signals_install(void);
 bool trib_signals_stop_asked(void);
 bool trib_signals_reload_asked(void); /* and clears it */
+bool trib_signals_reload_pending(void);
 /* Sleeps until the time or a signal. For the daemon's loop only; stages never sleep. */
 void trib_os_sleep_until(int64_t us);
 

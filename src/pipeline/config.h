@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "base/mem.h"
+#include "capture/capture.h"
 #include "ingest/ingest.h"
 #include "merge/merge.h"
 
@@ -32,12 +33,40 @@ struct trib_cfg_silver {
     size_t where_line, where_column;
 };
 
+/* How to reach AWS; NULL: not said. A table's own words win over those at the top. */
+struct trib_cfg_aws {
+    char *region, *profile, *endpoint_url, *role_arn, *external_id;
+};
+
+/* Of a source that is captured. */
+struct trib_cfg_capture {
+    bool on;
+    char *stream; /* ARN; NULL: the table's own */
+    enum trib_bootstrap bootstrap;
+    char *bucket, *prefix;
+    unsigned segments;
+    double rate;
+    int64_t buffer_bytes, buffer_interval_us;
+};
+
+/* Of a `dms` source. */
+struct trib_cfg_dms {
+    char **columns;
+    size_t n_columns;
+    char *timestamp; /* NULL: none */
+    char delimiter;
+    char *null_value;
+};
+
 struct trib_cfg_table {
     char *name;
     size_t line, column;                 /* in the file, for messages */
     struct trib_cfg_key partition, sort; /* sort.name NULL: none */
     enum trib_source_type source_type;
-    char *source_path; /* as written, resolved against the config's folder */
+    char *source_path; /* as written, resolved against the config's folder; NULL where capture is on */
+    struct trib_cfg_aws aws;
+    struct trib_cfg_capture capture;
+    struct trib_cfg_dms dms;
     enum trib_evolution evolution;
     bool infer;
     enum trib_numbers numbers;

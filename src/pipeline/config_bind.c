@@ -99,6 +99,10 @@ static char *path_of(const struct trib_cfg_work *w, const struct trib_yaml *bloc
     return s == NULL ? NULL : trib_config_path(w->folder, s);
 }
 
+char *trib_bind_copy(const struct trib_yaml *block, const char *path) { return copy_of(block, path); }
+int trib_bind_choice(const struct trib_yaml *block, const char *path) { return choice_of(block, path); }
+int64_t trib_bind_number(const struct trib_yaml *block, const char *path) { return number_of(block, path); }
+
 static bool is_there(const char *path, bool *ret_folder)
 {
     struct trib_fs_stat st;
@@ -179,7 +183,16 @@ static void bind_source(struct trib_cfg_work *w, const struct trib_yaml *table, 
         trib_key_choice(trib_key_find("tables.source.type")->choices, type->text) < 0) {
         return;
     }
-    t->source_type = choice_of(s, "tables.source.type") == 1 ? TRIB_SOURCE_EXPORT : TRIB_SOURCE_FILES;
+    static const enum trib_source_type types[] = {TRIB_SOURCE_FILES, TRIB_SOURCE_EXPORT, TRIB_SOURCE_LANDING,
+                                                  TRIB_SOURCE_DMS};
+    t->source_type = types[choice_of(s, "tables.source.type")];
+    if (t->source_type == TRIB_SOURCE_LANDING) {
+        trib_config_bind_capture(w, table, s, t);
+        return;
+    }
+    if (t->source_type == TRIB_SOURCE_DMS) {
+        trib_config_bind_dms(w, s, t);
+    }
     t->source_path = path_of(w, s, "tables.source.path");
     if (t->source_path == NULL && trib_yaml_null(path)) {
         trib_problem_at(w->problems, s, "the key `path` is missing in `source`");
@@ -356,6 +369,7 @@ static void bind_tables(struct trib_cfg_work *w)
         }
         bind_keys(w, y, t);
         bind_source(w, y, t);
+        trib_config_bind_aws(c->own->root, y, &t->aws);
         bind_schema(w, y, t);
         bind_silver(w, y, t);
         t->late_after_us = number_of(y, "tables.late_after");
@@ -562,6 +576,8 @@ static void free_table(struct trib_cfg_table *t)
     free(t->sort.name);
     free(t->sort.type);
     free(t->source_path);
+    trib_config_free_files(t);
+    trib_config_free_live(t);
     for (size_t i = 0; i < t->n_hints; i++) {
         free((void *)(uintptr_t)t->hints[i].path);
         free((void *)(uintptr_t)t->hints[i].type);

@@ -450,6 +450,13 @@ static bool shows(const struct trib_key *k, const struct trib_yaml *node)
     return false;
 }
 
+/* false: a key of sources of another type than this one. */
+static bool belongs(const struct trib_key *k, const struct trib_yaml *block)
+{
+    const struct trib_yaml *type = k->only == NULL ? NULL : trib_yaml_get(block, "type");
+    return type == NULL || type->kind != TRIB_YAML_SCALAR || trib_key_choice(k->only, type->text) >= 0;
+}
+
 static void effective_block(const struct trib_config *c, const char *path, const struct trib_yaml *node, size_t indent,
                             bool item, struct trib_buf *to);
 
@@ -502,7 +509,7 @@ static void effective_block(const struct trib_config *c, const char *path, const
     trib_key_children(path, collect, &k);
     for (size_t i = 0; i < k.n; i++) {
         const struct trib_yaml *value = trib_yaml_get(node, k.names[i]);
-        if (!shows(k.keys[i], value) || strcmp(k.keys[i]->path, "defaults") == 0) {
+        if (!shows(k.keys[i], value) || strcmp(k.keys[i]->path, "defaults") == 0 || !belongs(k.keys[i], node)) {
             continue;
         }
         trib_buf_addf(to, "%*s%s%s:", (int)(item ? indent - 2 : indent), "", item ? "- " : "", k.names[i]);

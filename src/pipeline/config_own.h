@@ -34,6 +34,18 @@ TRIB_CHECKED int trib_config_parse_in(struct trib_view text, const char *file, c
 void trib_config_check(struct trib_cfg_work *w);
 /* Fills w->config as far as values are good, and checks what concerns several keys. */
 void trib_config_bind(struct trib_cfg_work *w);
+/* config_live.c: AWS and capture. */
+void trib_config_bind_aws(const struct trib_yaml *root, const struct trib_yaml *table, struct trib_cfg_aws *to);
+void trib_config_bind_capture(struct trib_cfg_work *w, const struct trib_yaml *table, const struct trib_yaml *source,
+                              struct trib_cfg_table *t);
+void trib_config_free_live(struct trib_cfg_table *t);
+/* config_files.c: sources of files that need more than a path. */
+void trib_config_bind_dms(struct trib_cfg_work *w, const struct trib_yaml *source, struct trib_cfg_table *t);
+void trib_config_free_files(struct trib_cfg_table *t);
+/* A key's value in a block, else its default. copy: [out], NULL when there is neither. */
+char *trib_bind_copy(const struct trib_yaml *block, const char *path);
+int trib_bind_choice(const struct trib_yaml *block, const char *path);
+int64_t trib_bind_number(const struct trib_yaml *block, const char *path);
 void trib_config_unbind(struct trib_config *c);
 
 /* A path of the file as it is meant: below the folder unless absolute; file:// is cut. [out] */

@@ -2,6 +2,7 @@
 #ifndef TRIB_PIPELINE_OWN_H
 #define TRIB_PIPELINE_OWN_H
 
+#include "capture/capture.h"
 #include "ingest/ingest.h"
 #include "merge/merge.h"
 #include "pipeline/pipeline.h"
@@ -17,6 +18,13 @@ struct trib_pipeline_table {
     struct trib_store *source;
     struct trib_ingest_opts opts;
     struct trib_ingest *ingest;
+    /* of a table that is captured */
+    struct trib_aws *aws;
+    struct trib_capture *capture;
+    struct trib_landing *landing; /* ingest's own view */
+    int64_t capture_due_us;
+    unsigned capture_failures; /* in a row */
+    bool capture_over;         /* once: done, or failed */
     const char *keys[2];
     size_t n_targets;
     struct trib_pipeline_target *targets;
@@ -30,6 +38,7 @@ struct trib_pipeline_mart {
 
 struct trib_pipeline {
     const struct trib_env *env;
+    const struct trib_aws_host *host;
     const struct trib_config *config;
     const struct trib_observer *observer;
     size_t n_tables;
@@ -41,6 +50,10 @@ struct trib_pipeline {
     struct trib_err first; /* of this drain */
 };
 
+/* A step's outcome to the observer; the first failure counts. */
+void trib_pipeline_tell(struct trib_pipeline *p, const char *stage, const char *table, const char *target,
+                        const struct trib_step *step, const struct trib_err *err);
+bool trib_pipeline_stopping(const struct trib_pipeline *p);
 /* Opens the table's source for its ingest options, once. */
 TRIB_CHECKED int trib_pipeline_source(struct trib_pipeline *p, struct trib_pipeline_table *t, struct trib_err *err);
 

@@ -4,6 +4,7 @@
  */
 #include <stdlib.h>
 
+#include "merge/gone.h"
 #include "pipeline/own.h"
 
 #include "ingest/source.h"
@@ -76,6 +77,11 @@ static void plan_table(struct trib_pipeline *p, struct trib_pipeline_table *t, c
                                         .batch_bytes = p->config->batch_bytes};
     t->opts.schema = schema_opts(t);
     t->opts.schema.max_columns = c->max_columns + BRONZE_MORE_COLUMNS;
+    t->opts.dms = (struct trib_dms_opts){.columns = (const char *const *)c->dms.columns,
+                                         .n_columns = c->dms.n_columns,
+                                         .timestamp = c->dms.timestamp,
+                                         .delimiter = c->dms.delimiter,
+                                         .null_value = c->dms.null_value};
     t->targets = trib_calloc(c->n_silver * 2, sizeof *t->targets);
     for (size_t i = 0; i < c->n_silver; i++) {
         add_target(p, t, &c->silver[i], false);
@@ -116,12 +122,13 @@ static int plan_marts(struct trib_pipeline *p, struct trib_err *err)
     return 0;
 }
 
-int trib_pipeline_new(const struct trib_env *env, const struct trib_config *config, const char *const *tables,
-                      size_t n_tables, const struct trib_observer *observer, struct trib_pipeline **ret,
-                      struct trib_err *err)
+int trib_pipeline_new(const struct trib_env *env, const struct trib_aws_host *host, const struct trib_config *config,
+                      const char *const *tables, size_t n_tables, const struct trib_observer *observer,
+                      struct trib_pipeline **ret, struct trib_err *err)
 {
     struct trib_pipeline *p = trib_calloc(1, sizeof *p);
     p->env = env;
+    p->host = host;
     p->config = config;
     p->observer = observer;
     p->tables = trib_calloc(config->n_tables, sizeof *p->tables);
@@ -153,6 +160,9 @@ void trib_pipeline_free(struct trib_pipeline *p)
         }
         free(t->targets);
         trib_ingest_free(t->ingest);
+        trib_capture_free(t->capture);
+        trib_landing_free(t->landing);
+        trib_aws_free(t->aws);
         if (t->source != NULL) {
             trib_store_free(t->source);
         }
@@ -167,8 +177,8 @@ void trib_pipeline_free(struct trib_pipeline *p)
     free(p);
 }
 
-static void tell(struct trib_pipeline *p, const char *stage, const char *table, const char *target,
-                 const struct trib_step *step, const struct trib_err *err)
+void trib_pipeline_tell(struct trib_pipeline *p, const char *stage, const char *table, const char *target,
+                        const struct trib_step *step, const struct trib_err *err)
 {
     if (err != NULL && p->first.code == TRIB_OK) {
         p->first = *err;
@@ -178,7 +188,7 @@ static void tell(struct trib_pipeline *p, const char *stage, const char *table, 
     }
 }
 
-static bool stopping(const struct trib_pipeline *p)
+bool trib_pipeline_stopping(const struct trib_pipeline *p)
 {
     return p->env->stop_asked != NULL && p->env->stop_asked(p->env->stop_ctx);
 }
@@ -203,7 +213,7 @@ typedef int (*step_fn)(void *stage, int64_t now_us, struct trib_step *ret, struc
 static int drain(struct trib_pipeline *p, void *stage, step_fn step_once, const char *what, const char *table,
                  const char *target, bool *io_worked)
 {
-    for (int tries = 0; step_once != step_ingest || !stopping(p);) {
+    for (int tries = 0; step_once != step_ingest || !trib_pipeline_stopping(p);) {
         struct trib_step step = {0};
         struct trib_err err = {0};
         int rc = step_once(stage, trib_now_us(p->env->clock), &step, &err);
@@ -211,10 +221,10 @@ static int drain(struct trib_pipeline *p, void *stage, step_fn step_once, const 
             continue;
         }
         if (rc != 0 || step.worked) {
-            tell(p, what, table, target, &step, rc != 0 ? &err : NULL);
+            trib_pipeline_tell(p, what, table, target, &step, rc != 0 ? &err : NULL);
             *io_worked |= rc == 0;
         }
-        if (rc != 0 || !step.worked || stopping(p)) {
+        if (rc != 0 || !step.worked || trib_pipeline_stopping(p)) {
             return rc;
         }
         tries = 0;
@@ -224,7 +234,12 @@ static int drain(struct trib_pipeline *p, void *stage, step_fn step_once, const 
 
 int trib_pipeline_source(struct trib_pipeline *p, struct trib_pipeline_table *t, struct trib_err *err)
 {
-    if (t->source == NULL) {
+    if (t->source == NULL && t->cfg->capture.on) {
+        TRIB_CLEANUP(trib_cleanup_free) char *folder = trib_path_landing(t->cfg->name);
+        t->source = trib_store_below(p->env->lake, folder);
+        t->landing = trib_landing_new(p->env->lake, t->cfg->name);
+        t->opts.landing = t->landing;
+    } else if (t->source == NULL) {
         TRIB_TRY(trib_source_open(p->env->fs, t->cfg->source_path, &t->source, err));
     }
     t->opts.source = t->source;
@@ -239,11 +254,34 @@ static void ingest_table(struct trib_pipeline *p, struct trib_pipeline_table *t)
         rc = trib_ingest_new(p->env, &t->opts, &t->ingest, &err);
     }
     if (rc != 0) {
-        tell(p, "ingest", t->cfg->name, NULL, NULL, &err);
+        trib_pipeline_tell(p, "ingest", t->cfg->name, NULL, NULL, &err);
         return;
     }
     bool worked = false;
     (void)drain(p, t->ingest, step_ingest, "ingest", t->cfg->name, NULL, &worked); /* told */
+}
+
+/* Keys that a full snapshot lacks, once its rows are merged everywhere: more for Bronze. */
+static bool tell_gone(struct trib_pipeline *p, struct trib_pipeline_table *t)
+{
+    if (t->landing == NULL) {
+        return false;
+    }
+    const struct trib_merge_opts **targets = trib_calloc(t->n_targets, sizeof *targets);
+    size_t n = 0;
+    for (size_t k = 0; k < t->n_targets; k++) {
+        if (!t->targets[k].opts.history) {
+            targets[n++] = &t->targets[k].opts;
+        }
+    }
+    struct trib_err err = {0};
+    bool worked = false;
+    int rc = trib_merge_gone(p->env, targets, n, t->landing, &worked, &err);
+    free(targets);
+    if (rc != 0) {
+        trib_pipeline_tell(p, "merge", t->cfg->name, NULL, NULL, &err);
+    }
+    return rc == 0 && worked;
 }
 
 static void merge_table(struct trib_pipeline *p, struct trib_pipeline_table *t)
@@ -252,7 +290,7 @@ static void merge_table(struct trib_pipeline *p, struct trib_pipeline_table *t)
         struct trib_pipeline_target *g = &t->targets[k];
         struct trib_err err = {0};
         if (g->merge == NULL && trib_merge_new(p->env, &g->opts, &g->merge, &err) != 0) {
-            tell(p, "merge", t->cfg->name, g->label, NULL, &err);
+            trib_pipeline_tell(p, "merge", t->cfg->name, g->label, NULL, &err);
             continue;
         }
         bool worked = false;
@@ -271,7 +309,7 @@ static bool marts_pass(struct trib_pipeline *p, bool *failed)
         }
         struct trib_err e = {0};
         if (m->mart == NULL && trib_mart_new(p->env, &m->opts, &m->mart, &e) != 0) {
-            tell(p, "marts", m->opts.name, NULL, NULL, &e);
+            trib_pipeline_tell(p, "marts", m->opts.name, NULL, NULL, &e);
             failed[i] = true;
             continue;
         }
@@ -284,20 +322,23 @@ static bool marts_pass(struct trib_pipeline *p, bool *failed)
 static void drain_marts(struct trib_pipeline *p)
 {
     bool *failed = trib_calloc(p->n_marts + 1, sizeof *failed);
-    for (size_t pass = 0; pass < p->n_marts && marts_pass(p, failed) && !stopping(p); pass++) {
+    for (size_t pass = 0; pass < p->n_marts && marts_pass(p, failed) && !trib_pipeline_stopping(p); pass++) {
     }
     free(failed);
 }
 
 int trib_pipeline_drain(struct trib_pipeline *p, unsigned stages, struct trib_err *err)
 {
-    trib_err_clear(&p->first);
     for (size_t i = 0; i < p->n_tables; i++) {
         if ((stages & TRIB_RUN_INGEST) != 0) {
             ingest_table(p, &p->tables[i]);
         }
         if ((stages & TRIB_RUN_MERGE) != 0) {
             merge_table(p, &p->tables[i]);
+            if ((stages & TRIB_RUN_INGEST) != 0 && tell_gone(p, &p->tables[i])) {
+                ingest_table(p, &p->tables[i]);
+                merge_table(p, &p->tables[i]);
+            }
         }
     }
     if ((stages & TRIB_RUN_MARTS) != 0) {
@@ -306,7 +347,9 @@ int trib_pipeline_drain(struct trib_pipeline *p, unsigned stages, struct trib_er
     if (p->first.code != TRIB_OK && err != NULL) {
         *err = p->first;
     }
-    return (int)p->first.code;
+    int rc = (int)p->first.code;
+    trib_err_clear(&p->first);
+    return rc;
 }
 
 struct catalog {

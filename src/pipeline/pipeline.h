@@ -5,12 +5,13 @@
 #ifndef TRIB_PIPELINE_PIPELINE_H
 #define TRIB_PIPELINE_PIPELINE_H
 
+#include "aws/aws.h"
 #include "marts/marts.h"
 #include "pipeline/config.h"
 
-enum { TRIB_RUN_INGEST = 1, TRIB_RUN_MERGE = 2, TRIB_RUN_MARTS = 4, TRIB_RUN_ALL = 7 };
+enum { TRIB_RUN_INGEST = 1, TRIB_RUN_MERGE = 2, TRIB_RUN_MARTS = 4, TRIB_RUN_CAPTURE = 8, TRIB_RUN_ALL = 15 };
 
-/* Told of every step that did something or failed (err set). stage: "ingest", "merge", "marts"; table: the DynamoDB table, or the mart;
+/* Told of every step that did something or failed (err set). stage: "capture", "ingest", "merge", "marts"; table: the DynamoDB table, or the mart;
  * target: "domain/table" for merge, else NULL. */
 struct trib_observer {
     void (*stepped)(void *ctx, const char *stage, const char *table, const char *target, const struct trib_step *step,
@@ -19,13 +20,23 @@ struct trib_observer {
 };
 
 struct trib_pipeline;
-/* tables: names to work on, n 0: all. config, env and observer are borrowed. */
-TRIB_CHECKED int trib_pipeline_new(const struct trib_env *env, const struct trib_config *config,
-                                   const char *const *tables, size_t n_tables, const struct trib_observer *observer,
-                                   struct trib_pipeline **ret, struct trib_err *err);
+/* tables: names to work on, n 0: all. config, env, host and observer are borrowed. host: how AWS is reached; NULL where the config
+ * captures nothing. */
+TRIB_CHECKED int trib_pipeline_new(const struct trib_env *env, const struct trib_aws_host *host,
+                                   const struct trib_config *config, const char *const *tables, size_t n_tables,
+                                   const struct trib_observer *observer, struct trib_pipeline **ret,
+                                   struct trib_err *err);
 void trib_pipeline_free(struct trib_pipeline *p);
+bool trib_pipeline_captures(const struct trib_pipeline *p);
+/*
+ * Capture: a step of every table that is due. Returns when the next one is; INT64_MAX: never (once: everything written before the
+ * first call is landed, or failed). A failure is told, and counts as trib_pipeline_drain's. In a daemon it is tried again, later and later.
+ */
+int64_t trib_pipeline_capture(struct trib_pipeline *p, bool once);
+/* Lands what is read and not landed yet. */
+void trib_pipeline_flush(struct trib_pipeline *p);
 /* Drains every stage asked for: ingest until nothing is new, then merge, then marts. Conflicts are tried again a few times.
- * Asked to stop, it takes no new files and carries on what Bronze holds. Returns 0, or the first failure in config order (all
+ * Asked to stop, it takes no new files and carries on what Bronze holds. Returns 0, or the first failure in config order, capture's before it included (all
  * were told to the observer); everything that could be done was done. */
 TRIB_CHECKED int trib_pipeline_drain(struct trib_pipeline *p, unsigned stages, struct trib_err *err);
 

@@ -95,6 +95,46 @@ static int64_t lag(const struct survey *s, int64_t since_us)
 
 /* ---- Bronze: the source beside it ---- */
 
+/* How far capture is, by what stands in the landing: the newest epoch, open shards, when they were read last. */
+static int live_state(const struct survey *s, const struct trib_pipeline_table *t, struct trib_buf *note,
+                      struct trib_err *err)
+{
+    static const int64_t day_us = INT64_C(86400) * 1000000;
+    struct trib_landing *l = t->landing;
+    int64_t written_us;
+    TRIB_TRY(trib_landing_refresh(l, err));
+    TRIB_TRY(trib_landing_read_hint(l, &written_us, err));
+    if (l->n_epochs == 0) {
+        trib_buf_adds(also(note), "not captured yet");
+        return 0;
+    }
+    const struct trib_landing_epoch *e = &l->epochs[l->n_epochs - 1];
+    if (e->snapshot && trib_landing_snapshot_of(l, e->number) == NULL) {
+        trib_buf_addf(also(note), "epoch %u (%s) waits for its snapshot", e->number,
+                      e->reason == NULL ? "?" : e->reason);
+    } else if (e->number > 1) {
+        trib_buf_addf(also(note), "epoch %u (%s)", e->number, e->reason == NULL ? "?" : e->reason);
+    }
+    size_t open = 0;
+    int64_t oldest_us = INT64_MAX;
+    for (size_t i = 0; i < l->n_shards; i++) {
+        const struct trib_landing_shard *shard = &l->shards[i];
+        if (!shard->ended) {
+            int64_t seen_us = shard->read_us > shard->found_us ? shard->read_us : shard->found_us;
+            open++;
+            oldest_us = seen_us < oldest_us ? seen_us : oldest_us;
+        }
+    }
+    if (open > 0) {
+        int64_t ago_us = s->now_us > oldest_us ? s->now_us - oldest_us : 0, left_us = day_us - ago_us;
+        trib_buf_addf(also(note),
+                      "%zu open shard%s, read %lld s ago at the latest, %.1f h until the stream drops what is not read",
+                      open, open == 1 ? "" : "s", (long long)(ago_us / 1000000),
+                      left_us > 0 ? (double)left_us / 3600e6 : 0.0);
+    }
+    return 0;
+}
+
 static void source_state(const struct survey *s, struct trib_pipeline_table *t, const struct trib_snapshot *bronze,
                          struct trib_state *line, struct trib_buf *note)
 {
@@ -102,9 +142,12 @@ static void source_state(const struct survey *s, struct trib_pipeline_table *t, 
     struct trib_ingest_survey source = {0};
     struct trib_fs_stat st;
     struct trib_err err = {0};
-    int rc = env->fs->stat(env->fs->ctx, t->cfg->source_path, &st, &err);
+    int rc = t->cfg->capture.on ? 0 : env->fs->stat(env->fs->ctx, t->cfg->source_path, &st, &err);
     if (rc == 0) {
         rc = trib_pipeline_source(s->p, t, &err);
+    }
+    if (rc == 0 && t->cfg->capture.on) {
+        rc = live_state(s, t, note, &err);
     }
     if (rc == 0) {
         rc = trib_ingest_survey(env, s->conn, &t->opts, bronze, &source, &err);

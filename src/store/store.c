@@ -80,9 +80,18 @@ static char *decode_path(const char *s)
 
 int trib_store_open(const struct trib_fs *fs, const char *url, struct trib_store **ret, struct trib_err *err)
 {
+    return trib_store_open_with(fs, NULL, url, ret, err);
+}
+
+int trib_store_open_with(const struct trib_fs *fs, const struct trib_store_remote *remote, const char *url,
+                         struct trib_store **ret, struct trib_err *err)
+{
     const char *colon = strstr(url, "://");
     if (colon == NULL) {
         return trib_store_open_file(fs, url, ret, err);
+    }
+    if (remote != NULL && strncmp(url, "s3://", 5) == 0) {
+        return remote->open(remote->ctx, url, ret, err);
     }
     if (strncmp(url, "file://", 7) != 0) {
         return trib_err_set(err, TRIB_E_UNSUPPORTED,

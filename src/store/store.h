@@ -1,5 +1,5 @@
 /*
- * Object store behind a vtable: file:// now, s3:// and the simulation's plug in here (spec: architecture.md, delta.md).
+ * Object store behind a vtable: file://, s3:// (s3.h) and the simulation's plug in here (spec: architecture.md, delta.md).
  *
  * Keys are '/'-separated UTF-8 paths relative to the store's root, without leading slash, never containing "." or ".."
  * components. All writes are durable when they return 0 (local: data, name and directory synced). Objects are immutable
@@ -38,7 +38,7 @@ struct trib_store_ops {
     /* Moves a local file in as an object (the file is gone afterwards); fails with EXISTS when there is one. */
     int (*put_file)(struct trib_store *s, const char *key, const char *local_path, struct trib_err *err);
     int (*remove)(struct trib_store *s, const char *key, struct trib_err *err); /* a missing one is no error */
-    /* A path by which the engine can read the object; a cached copy for remote stores. [out] free(). */
+    /* A path by which the engine can read the object; for remote stores a copy that stays until trib_store_release. [out] free(). */
     int (*local)(struct trib_store *s, const char *key, char **ret_path, struct trib_err *err);
     /* Makes durable which objects a folder (prefix, as for list) holds now, also those of a writer that died before it could see to it.
      * mark: what was seen there; the same mark again costs nothing. NULL: every store's object is durable once it is visible. */
@@ -54,9 +54,28 @@ struct trib_store {
 struct trib_fs;
 TRIB_CHECKED int trib_store_open_file(const struct trib_fs *fs, const char *root, struct trib_store **ret,
                                       struct trib_err *err);
-/* By URL: a plain path or file://; s3:// is refused by name until it comes. */
+/* By URL: a plain path or file://; other schemes are refused by name. */
 TRIB_CHECKED int trib_store_open(const struct trib_fs *fs, const char *url, struct trib_store **ret,
                                  struct trib_err *err);
+/* How stores elsewhere are reached: those who call it need not know how. */
+struct trib_store_remote {
+    /* s3://bucket/prefix */
+    int (*open)(void *ctx, const char *url, struct trib_store **ret, struct trib_err *err);
+    /* No path that a remote store's local() gave before is read any more. */
+    void (*release)(void *ctx);
+    void *ctx;
+};
+/* remote NULL: as trib_store_open. */
+TRIB_CHECKED int trib_store_open_with(const struct trib_fs *fs, const struct trib_store_remote *remote, const char *url,
+                                      struct trib_store **ret, struct trib_err *err);
+static inline void trib_store_release(const struct trib_store_remote *remote)
+{
+    if (remote != NULL) {
+        remote->release(remote->ctx);
+    }
+}
+/* A folder of another store [borrow] as a store of its own: keys are relative to it. [out] trib_store_free */
+struct trib_store *trib_store_below(struct trib_store *s, const char *folder);
 void trib_store_free(struct trib_store *s);
 
 /* Callers use these; they only dispatch. */

@@ -111,7 +111,7 @@ static _Noreturn void live(int who, uint64_t seed)
     struct trib_observer observer = {stepped, NULL};
     struct trib_pipeline *p;
     int rc = open_env(&env, sim_fs(sim.disk, who), seed, &err);
-    if (rc == 0 && (rc = trib_pipeline_new(&env, sim.config, NULL, 0, &observer, &p, &err)) == 0) {
+    if (rc == 0 && (rc = trib_pipeline_new(&env, NULL, sim.config, NULL, 0, &observer, &p, &err)) == 0) {
         rc = trib_pipeline_drain(p, TRIB_RUN_ALL, &err);
     }
     bool busy = rc == TRIB_E_AGAIN || rc == TRIB_E_CONFLICT;

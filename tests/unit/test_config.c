@@ -176,6 +176,29 @@ static void test_everything_set(void **state)
     trib_config_free(c);
 }
 
+#define DMS "tables:\n  - name: O\n    key: {partition: id, sort: n}\n    source: {type: dms, path: /in"
+
+static void test_dms(void **state)
+{
+    (void)state;
+    struct trib_config *c = good(HEAD DMS "}\n");
+    const struct trib_cfg_dms *d = &c->tables[0].dms;
+    assert_int_equal(c->tables[0].source_type, TRIB_SOURCE_DMS);
+    assert_int_equal(d->n_columns, 0);
+    assert_null(d->timestamp);
+    assert_int_equal(d->delimiter, ',');
+    assert_string_equal(d->null_value, "NULL");
+    trib_config_free(c);
+    c = good(HEAD DMS ", columns: [n, id, x y], timestamp: ts, delimiter: '\\t', null_value: '\\N'}\n");
+    d = &c->tables[0].dms;
+    assert_int_equal(d->n_columns, 3);
+    assert_string_equal(d->columns[2], "x y");
+    assert_string_equal(d->timestamp, "ts");
+    assert_int_equal(d->delimiter, '\t');
+    assert_string_equal(d->null_value, "\\N");
+    trib_config_free(c);
+}
+
 /* Parentheses in texts and comments do not count. */
 static void test_conditions(void **state)
 {
@@ -347,8 +370,14 @@ static const struct bad_case bad_cases[] = {
     {HEAD "tables: [{name: .., key: {partition: a}, source: {type: files, path: /x}}]\n", "3:17", "no table name"},
     {HEAD "tables: [{name: A, key: {partition: a}, source: {type: filez, path: /x}}]\n", "3:56",
      "did you mean `files`?"},
-    {HEAD "tables: [{name: A, key: {partition: a}, source: {type: streams, bootstrap: scan}}]\n", "3:56",
-     "`source.type: streams` is not in this version"},
+    {HEAD "tables: [{name: A, key: {partition: a}, source: {type: poll}}]\n", "3:56",
+     "`source.type: poll` is not in this version"},
+    {HEAD "tables: [{name: A, key: {partition: a}, source: {type: streams, bootstrap: export}}]\n", "3:76",
+     "`source.bootstrap: export` is not in this version"},
+    {HEAD "tables: [{name: A, key: {partition: a}, source: {type: streams, stream: Orders}}]\n", "3:73",
+     "the ARN of a DynamoDB stream is needed"},
+    {HEAD "tables: [{name: A, key: {partition: a}, landing: none, source: {type: streams}}]\n", "3:50",
+     "`landing: none` for a source that is captured"},
     {HEAD "tables: [{name: A, key: {partition: a}, source: {type: files, path: /x, stream: y}}]\n", "3:73",
      "belongs to sources of type streams|kinesis, this one is `files`"},
     {HEAD "tables: [{name: A, key: {partition: a}, source: {type: export, request: full}}]\n", "3:64",
@@ -376,7 +405,7 @@ static const struct bad_case bad_cases[] = {
     {HEAD "trigger: once\n" TABLE, "3:10", "`trigger` takes a block of keys"},
     {HEAD "trigger: {once: yes}\n" TABLE, "3:17", "`yes` is neither true nor false"},
     {HEAD "trigger: {once: true, every: 1m}\n" TABLE, "3:10", "takes one of `every`, `once`, `continuous`"},
-    {HEAD "aws: {region: eu-west-1}\n" TABLE, "3:1", "`aws` is not in this version of Tributary"},
+    {HEAD "aws: {regio: eu-west-1}\n" TABLE, "3:7", "did you mean `region`?"},
     {HEAD "monitor: {listen: '127.0.0.1:1'}\n" TABLE, "3:1", "`monitor` is not in this version"},
     {HEAD "monitor: {lisen: '127.0.0.1:1'}\n" TABLE, "3:11", "did you mean `listen`?"},
     {HEAD "s3: {sse: kms}\n" TABLE, "3:1", "`s3` is not in this version"},
@@ -385,9 +414,9 @@ static const struct bad_case bad_cases[] = {
     {HEAD "discover: {prefix: x}\n" TABLE, "3:1", "`discover` is not in this version"},
     {HEAD "retention: {landing: 7d}\n" TABLE, "3:13", "`retention.landing` is not in this version"},
     {HEAD TABLE "    retention: {bronze: 7d}\n", "7:17", "`retention.bronze` is not in this version"},
-    {HEAD TABLE "    aws: {region: x}\n", "7:5", "`aws` is not in this version"},
     {HEAD TABLE "    filter: a > 1\n", "7:5", "`filter` is not in this version"},
-    {HEAD TABLE "    landing: {format: json}\n", "7:5", "`landing` is not in this version"},
+    {HEAD TABLE "    landing: {format: parquet}\n", "7:23", "`landing.format: parquet` is not in this version"},
+    {HEAD TABLE "    landing: {buckets: 16}\n", "7:15", "`landing.buckets` is not in this version"},
     {HEAD TABLE "    expectations: [{name: a, check: b}]\n", "7:5", "`expectations` is not in this version"},
     {HEAD TABLE "    slo: {freshness: 5m}\n", "7:5", "`slo` is not in this version"},
     {HEAD TABLE "    upkeep: {compact_after: 5}\n", "7:14", "`upkeep.compact_after` is not in this version"},
@@ -449,6 +478,15 @@ static const struct bad_case bad_cases[] = {
     {HEAD "? [a]\n: b\n", "3:3", "a key must be a word"},
     {HEAD "<<: text\n" TABLE, "1:1", "`<<` takes a mapping"},
     {"pipeline: \"a\\0b\"\n", "1:11", "NUL"},
+    {HEAD DMS ", columns: [id]}\n", "6:45", "`source.columns` lacks `n`, which `key` names"},
+    {HEAD DMS ", columns: [id, n, id]}\n", "6:53", "`source.columns`: `id` stands there twice, or is empty"},
+    {HEAD DMS ", columns: []}\n", "6:45", "`source.columns` is empty: leave it out where the files name their columns"},
+    {HEAD DMS ", columns: id}\n", "6:45", "`source.columns` takes a list of texts, here is `id`"},
+    {HEAD DMS ", delimiter: '\"'}\n", "6:47",
+     "`source.delimiter`: one character is needed, or \\t; a quote cannot be one"},
+    {HEAD DMS ", delimiter: ab}\n", "6:47",
+     "`source.delimiter`: one character is needed, or \\t; a quote cannot be one"},
+    {HEAD DMS ", timestamp: n}\n", "6:47", "`source.timestamp`: `n` is a key; the column that DMS adds is needed"},
 };
 
 static void test_bad(void **state)
@@ -830,6 +868,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_defaults),
         cmocka_unit_test(test_everything_set),
+        cmocka_unit_test(test_dms),
         cmocka_unit_test(test_conditions),
         cmocka_unit_test(test_names_by_default),
         cmocka_unit_test(test_defaults_spelled_out),

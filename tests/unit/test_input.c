@@ -11,9 +11,9 @@
 #include <zstd.h>
 
 #include "base/env.h"
-#include "ingest/input.h"
 #include "os/fs.h"
 #include "os/os.h"
+#include "stage/input.h"
 
 static char *folder;
 static struct trib_store *store;

@@ -2,7 +2,7 @@
  * Streams of decoded bytes; see input.h. Owns its windows and the decompressors' states, never keeps more than one window
  * of the object. ISA-L has no static library in Debian, so it is opened at run time and its absence costs speed only.
  */
-#include "ingest/input.h"
+#include "stage/input.h"
 
 #include <dlfcn.h>
 #include <pthread.h>

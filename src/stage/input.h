@@ -10,8 +10,8 @@
  * Memory: one window of the store's bytes, and the decompressor's own (zstd: 128 MiB at most, as its default has it).
  * Threads: one at a time.
  */
-#ifndef TRIB_INGEST_INPUT_H
-#define TRIB_INGEST_INPUT_H
+#ifndef TRIB_STAGE_INPUT_H
+#define TRIB_STAGE_INPUT_H
 
 #include <stdbool.h>
 #include <stdint.h>

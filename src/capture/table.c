@@ -1,0 +1,218 @@
+/*
+ * What DynamoDB says about a table and its stream, and how replies are looked into. Owns nothing, remembers nothing.
+ * Threads: any. Replies are scanned, not made into documents: a page of records can be a megabyte.
+ */
+#include <stdlib.h>
+
+#include "capture/own.h"
+#include "dynamodb/item.h"
+#include "dynamodb/json.h"
+
+enum { DEPTH = 128, BODY_MAX = 1 << 20, PAGES_MAX = 100000 };
+
+/* ---- JSON --------------------------------------------------------------------------------------------------------- */
+
+struct trib_view trib_reply_value(struct trib_view reply, const char *name)
+{
+    struct trib_json j = trib_json_of(reply);
+    if (!trib_json_take(&j, '{')) {
+        return (struct trib_view){0};
+    }
+    do {
+        struct trib_view key, value;
+        bool escaped;
+        if (!trib_json_text(&j, &key, &escaped) || !trib_json_take(&j, ':') || !trib_json_skip(&j, DEPTH, &value)) {
+            return (struct trib_view){0};
+        }
+        if (!escaped && trib_view_is(key, name)) {
+            return value;
+        }
+    } while (trib_json_take(&j, ','));
+    return (struct trib_view){0};
+}
+
+static char *text_of(struct trib_view value)
+{
+    struct trib_json j = trib_json_of(value);
+    struct trib_view raw;
+    bool escaped;
+    if (value.n == 0 || *value.p != '"' || !trib_json_text(&j, &raw, &escaped)) {
+        return NULL;
+    }
+    char *to = trib_malloc(raw.n + 1);
+    ssize_t n = (ssize_t)raw.n;
+    if (escaped) {
+        n = trib_json_unescape(raw, to);
+    } else {
+        memcpy(to, raw.p, raw.n);
+    }
+    if (n < 0) {
+        free(to);
+        return NULL;
+    }
+    to[n] = '\0';
+    return to;
+}
+
+char *trib_reply_text(struct trib_view reply, const char *name) { return text_of(trib_reply_value(reply, name)); }
+
+static int64_t number_of(struct trib_view reply, const char *name)
+{
+    struct trib_view v = trib_reply_value(reply, name);
+    TRIB_CLEANUP(trib_cleanup_free) char *text = trib_strndup(v.n == 0 ? "" : v.p, v.n);
+    return strtoll(text, NULL, 10);
+}
+
+/* ---- the table ---------------------------------------------------------------------------------------------------- */
+
+/* Calls and hands the body over; *to is freed by the caller on success only. */
+static int call(struct trib_aws *aws, const char *service, const char *target, const struct trib_buf *body,
+                struct trib_buf *to, struct trib_err *err)
+{
+    struct trib_aws_call c = {.service = service, .target = target, .body = trib_buf_view(body)};
+    int rc = trib_aws_call(aws, &c, err);
+    if (rc == 0) {
+        *to = c.response.body;
+        c.response.body = (struct trib_buf){0};
+    }
+    trib_http_response_free(&c.response);
+    return rc;
+}
+
+void trib_table_info_free(struct trib_table_info *t)
+{
+    free(t->arn);
+    free(t->id);
+    free(t->stream_arn);
+    free(t->view);
+    *t = (struct trib_table_info){0};
+}
+
+int trib_table_describe(struct trib_aws *aws, const char *table, struct trib_table_info *ret, struct trib_err *err)
+{
+    struct trib_buf body, reply;
+    trib_buf_init(&body, BODY_MAX);
+    trib_buf_adds(&body, "{\"TableName\":");
+    trib_json_string(&body, trib_view_of(table));
+    trib_buf_addc(&body, '}');
+    int rc = call(aws, "dynamodb", "DynamoDB_20120810.DescribeTable", &body, &reply, err);
+    trib_buf_free(&body);
+    if (rc != 0) {
+        return trib_err_wrap(err, "table %s", table);
+    }
+    struct trib_view t = trib_reply_value(trib_buf_view(&reply), "Table");
+    struct trib_view stream = trib_reply_value(t, "StreamSpecification");
+    struct trib_table_info info = {.arn = trib_reply_text(t, "TableArn"),
+                                   .id = trib_reply_text(t, "TableId"),
+                                   .stream_arn = trib_reply_text(t, "LatestStreamArn"),
+                                   .stream_on = trib_view_is(trib_reply_value(stream, "StreamEnabled"), "true"),
+                                   .view = trib_reply_text(stream, "StreamViewType"),
+                                   .items = number_of(t, "ItemCount"),
+                                   .bytes = number_of(t, "TableSizeBytes")};
+    trib_buf_free(&reply);
+    if (info.arn == NULL) {
+        trib_table_info_free(&info);
+        return trib_err_set(err, TRIB_E_UNAVAILABLE, "table %s: DescribeTable answered without a TableArn", table);
+    }
+    *ret = info;
+    return 0;
+}
+
+/* ---- its stream --------------------------------------------------------------------------------------------------- */
+
+void trib_found_free(struct trib_found *f)
+{
+    for (size_t i = 0; i < f->n; i++) {
+        free(f->shards[i].id);
+        free(f->shards[i].parent);
+    }
+    free(f->shards);
+    free(f->view);
+    free(f->status);
+    *f = (struct trib_found){0};
+}
+
+static void add_shards(struct trib_view list, struct trib_found *f)
+{
+    struct trib_json j = trib_json_of(list);
+    if (!trib_json_take(&j, '[')) {
+        return;
+    }
+    struct trib_view one;
+    while (trib_json_ws(&j) && *j.p == '{' && trib_json_skip(&j, DEPTH, &one)) {
+        struct trib_view range = trib_reply_value(one, "SequenceNumberRange");
+        struct trib_found_shard s = {.id = trib_reply_text(one, "ShardId"),
+                                     .parent = trib_reply_text(one, "ParentShardId"),
+                                     .closed = trib_reply_value(range, "EndingSequenceNumber").n > 0};
+        if (s.id != NULL) {
+            TRIB_GROW(f->shards, f->cap, f->n + 1);
+            f->shards[f->n++] = s;
+        }
+        if (!trib_json_take(&j, ',')) {
+            break;
+        }
+    }
+}
+
+static int by_id(const void *a, const void *b)
+{
+    return strcmp(((const struct trib_found_shard *)a)->id, ((const struct trib_found_shard *)b)->id);
+}
+
+/* Pages of an inconsistent listing may overlap. */
+static void sort_shards(struct trib_found *f)
+{
+    if (f->n < 2) {
+        return;
+    }
+    qsort(f->shards, f->n, sizeof *f->shards, by_id);
+    size_t kept = 1;
+    for (size_t i = 1; i < f->n; i++) {
+        if (strcmp(f->shards[i].id, f->shards[kept - 1].id) == 0) {
+            f->shards[kept - 1].closed |= f->shards[i].closed;
+            free(f->shards[i].id);
+            free(f->shards[i].parent);
+        } else {
+            f->shards[kept++] = f->shards[i];
+        }
+    }
+    f->n = kept;
+}
+
+int trib_stream_describe(struct trib_aws *aws, const char *arn, struct trib_found *ret, struct trib_err *err)
+{
+    struct trib_found f = {0};
+    TRIB_CLEANUP(trib_cleanup_free) char *after = NULL;
+    for (int page = 0; page < PAGES_MAX; page++) {
+        struct trib_buf body, reply;
+        trib_buf_init(&body, BODY_MAX);
+        trib_buf_adds(&body, "{\"StreamArn\":");
+        trib_json_string(&body, trib_view_of(arn));
+        if (after != NULL) {
+            trib_buf_adds(&body, ",\"ExclusiveStartShardId\":");
+            trib_json_string(&body, trib_view_of(after));
+        }
+        trib_buf_addc(&body, '}');
+        int rc = call(aws, "streams.dynamodb", "DynamoDBStreams_20120810.DescribeStream", &body, &reply, err);
+        trib_buf_free(&body);
+        if (rc != 0) {
+            trib_found_free(&f);
+            return trib_err_wrap(err, "stream %s", arn);
+        }
+        struct trib_view d = trib_reply_value(trib_buf_view(&reply), "StreamDescription");
+        add_shards(trib_reply_value(d, "Shards"), &f);
+        if (page == 0) {
+            f.view = trib_reply_text(d, "StreamViewType");
+            f.status = trib_reply_text(d, "StreamStatus");
+        }
+        free(after);
+        after = trib_reply_text(d, "LastEvaluatedShardId");
+        trib_buf_free(&reply);
+        if (after == NULL) {
+            break;
+        }
+    }
+    sort_shards(&f);
+    *ret = f;
+    return 0;
+}

@@ -28,6 +28,7 @@ enum {
     READS = 64,          /* side by side */
     PAGE_MAX = 64 << 20, /* a reply: 1 MB of records by AWS's count, more as text */
     QUIET_PAGES = 3,     /* empty pages in a row that mean quiet … */
+    REFUSED_MAX = 10,    /* looks in a row that may fail before it is told */
     LISTINGS = 4,        /* tries to find a parent that a listing left out */
 };
 #define QUIET_US         (2 * TRIB_SECOND_US) /* … over this long */
@@ -37,6 +38,7 @@ enum {
 #define DISCOVER_SOON_US (2 * TRIB_SECOND_US)
 #define SAVE_MOVED_US    (10 * TRIB_SECOND_US)
 #define SAVE_QUIET_US    (300 * TRIB_SECOND_US)
+#define DISCOVER_PAGE_US (250000) /* 10 DescribeStream calls a second are allowed; there may be two of us, and others */
 #define ITERATOR_US      (14 * 60 * TRIB_SECOND_US) /* good for 15 minutes */
 #define RETENTION_US     (23 * TRIB_HOUR_US)        /* 24 hours; one for clocks and the way here */
 
@@ -47,9 +49,9 @@ struct shard {
     bool horizon; /* nothing of it is landed or piled: from TRIM_HORIZON */
     bool at_end;
     int64_t due_us;
-    unsigned empty;    /* empty pages in a row … */
-    int64_t empty_us;  /* … since */
-    int64_t newest_us; /* creation time of the newest record read */
+    unsigned empty;                /* empty pages in a row … */
+    int64_t empty_us[QUIET_PAGES]; /* … the times of the newest of them, page n at n % QUIET_PAGES */
+    int64_t newest_us;             /* creation time of the newest record read */
     struct trib_pile pile;
 };
 
@@ -63,7 +65,9 @@ struct trib_feed {
     size_t n, cap;
     int64_t discover_us; /* when to look again */
     int64_t looked_us;   /* when it was looked at last */
+    int64_t pace_us;     /* no look before: a page costs a call */
     int64_t ended_us;    /* when a shard ended last */
+    unsigned refused;    /* looks in a row that failed */
     unsigned missing;    /* listings in a row with a parent that is in none */
     size_t turn;         /* where reading goes on: no shard starves */
     int64_t saved_us;    /* the hint */
@@ -71,17 +75,12 @@ struct trib_feed {
     bool moved;          /* a position moved since */
 };
 
-/* "…/stream/2015-05-11T21:21:33.291" → "2015-05-11T21_21_33.291" */
 static char *label_of(const char *arn)
 {
-    const char *slash = strrchr(arn, '/');
-    char *label = trib_strdup(slash == NULL ? arn : slash + 1);
-    for (char *c = label; *c != '\0'; c++) {
-        bool plain =
-            (*c >= '0' && *c <= '9') || (*c >= 'A' && *c <= 'Z') || (*c >= 'a' && *c <= 'z') || *c == '-' || *c == '.';
-        *c = plain ? *c : '_';
-    }
-    return label;
+    struct trib_buf b;
+    trib_buf_init(&b, 1 << 16);
+    trib_landing_label(arn, &b);
+    return trib_buf_take(&b);
 }
 
 static struct shard *add_live(struct trib_feed *f, const char *id)
@@ -163,13 +162,17 @@ static const char *read_up_to(const struct trib_feed *f, const struct shard *s)
 
 struct trib_landing_mark *trib_feed_marks(const struct trib_feed *f, size_t *ret_n)
 {
-    struct trib_landing_mark *m = trib_calloc(f->n + 1, sizeof *m);
-    for (size_t i = 0; i < f->n; i++) {
-        struct trib_landing_shard *doc = doc_of(f, f->shards[i]->id);
-        m[i] = (struct trib_landing_mark){.stream = doc->stream, .shard = doc->shard};
-        memcpy(m[i].last, doc->last, sizeof m[i].last);
+    const struct trib_landing *l = f->landing;
+    struct trib_landing_mark *m = trib_calloc(l->n_shards + 1, sizeof *m);
+    size_t n = 0;
+    for (size_t i = 0; i < l->n_shards; i++) {
+        const struct trib_landing_shard *doc = &l->shards[i];
+        if (strcmp(doc->stream, f->label) == 0) {
+            m[n] = (struct trib_landing_mark){.stream = doc->stream, .shard = doc->shard};
+            memcpy(m[n++].last, doc->last, sizeof doc->last);
+        }
     }
-    *ret_n = f->n;
+    *ret_n = n;
     return m;
 }
 
@@ -180,6 +183,9 @@ static int open_gap(struct trib_feed *f, int64_t now_us, const char *shard, cons
 {
     int64_t records, bytes;
     TRIB_TRY(trib_feed_land(f, now_us, true, &records, &bytes, err));
+    /* What another process documented and landed meanwhile is before the gap too. */
+    TRIB_TRY(trib_landing_refresh(f->landing, err));
+    TRIB_TRY(trib_landing_load_positions(f->landing, trib_landed_end, f->env->lake, err));
     const struct trib_landing *l = f->landing;
     TRIB_CLEANUP(trib_cleanup_free) char *reason = trib_asprintf("gap: shard %s: %s", shard, why);
     size_t n;
@@ -307,6 +313,19 @@ static int add_roots(struct trib_feed *f, const struct trib_found *found, bool f
     return 0;
 }
 
+/* Shards that another process documented: it may be gone tomorrow, so they are read here too. */
+static void adopt_documented(struct trib_feed *f)
+{
+    for (size_t i = 0; i < f->landing->n_shards; i++) {
+        const struct trib_landing_shard *s = &f->landing->shards[i];
+        size_t before = f->n;
+        if (!s->ended && strcmp(s->stream, f->label) == 0) {
+            struct shard *live = add_live(f, s->shard);
+            live->horizon = f->n > before ? *s->last == '\0' : live->horizon;
+        }
+    }
+}
+
 /* A shard that we still read and that is listed no more, its end unseen: expired with what we did not read. */
 static int check_gone(struct trib_feed *f, const struct trib_found *found, int64_t now_us, struct trib_err *err)
 {
@@ -331,9 +350,21 @@ int trib_feed_discover(struct trib_feed *f, int64_t now_us, bool force, struct t
         return 0;
     }
     struct trib_found found;
-    TRIB_TRY(trib_stream_describe(f->o->aws, f->arn, &found, err));
+    struct trib_err why = {0};
+    int rc = trib_stream_describe(f->o->aws, f->arn, &found, &why);
+    if (rc != 0 && why.retriable && ++f->refused < REFUSED_MAX) { /* what is known can be read meanwhile */
+        f->discover_us = now_us + (DISCOVER_SOON_US << (f->refused < 4 ? f->refused : 4));
+        return 0;
+    }
+    if (rc != 0) {
+        *err = why;
+        return rc;
+    }
+    f->refused = 0;
+    f->pace_us = now_us + (int64_t)found.pages * DISCOVER_PAGE_US;
+    adopt_documented(f);
     bool first = first_look(f), again = false;
-    int rc = add_descendants(f, &found, now_us, err);
+    rc = add_descendants(f, &found, now_us, err);
     if (rc == 0) {
         rc = add_roots(f, &found, first, now_us, &again, err);
     }
@@ -493,15 +524,14 @@ static int took_page(struct trib_feed *f, struct shard *s, struct trib_view repl
     if (s->iterator == NULL) {
         s->at_end = true;
         f->ended_us = now_us;
-        f->discover_us = now_us; /* its children */
+        f->discover_us = now_us > f->pace_us ? now_us : f->pace_us; /* its children */
     }
     if (records > 0) {
         s->empty = 0;
         s->due_us = now_us + BUSY_US;
         return 0;
     }
-    s->empty_us = s->empty == 0 ? now_us : s->empty_us;
-    s->empty++;
+    s->empty_us[s->empty++ % QUIET_PAGES] = now_us;
     int64_t wait = BUSY_US << (s->empty < 8 ? s->empty : 8);
     s->due_us =
         now_us + (f->o->once || wait < IDLE_MAX_US ? (f->o->once && wait > TRIB_SECOND_US ? TRIB_SECOND_US : wait)
@@ -548,17 +578,27 @@ static void prepare(const struct trib_feed *f, struct shard *s, int64_t now_us, 
                                 .retry = {1, 0, 0}};
 }
 
-/* A shard that nobody read for a day may have lost records without telling. */
-static int check_age(struct trib_feed *f, struct shard *s, int64_t now_us, struct trib_err *err)
+static bool is_old(const struct trib_feed *f, const struct shard *s, int64_t now_us)
 {
-    struct trib_landing_shard *doc = doc_of(f, s->id);
+    const struct trib_landing_shard *doc = doc_of(f, s->id);
     int64_t seen = doc->read_us > doc->found_us ? doc->read_us : doc->found_us;
-    if (s->iterator != NULL || now_us - seen <= RETENTION_US) {
+    return now_us - seen > RETENTION_US;
+}
+
+/* A shard that nobody read for a day may have lost records without telling. One epoch serves all of them. */
+static int check_age(struct trib_feed *f, const struct shard *s, int64_t now_us, struct trib_err *err)
+{
+    if (!is_old(f, s, now_us)) {
         return 0;
     }
     TRIB_TRY(open_gap(f, now_us, s->id, "it was not read for longer than the stream keeps records", err));
-    doc_of(f, s->id)->read_us = now_us;
-    s->horizon = true;
+    for (size_t i = 0; i < f->n; i++) {
+        if (is_old(f, f->shards[i], now_us)) {
+            lose_iterator(f->shards[i]); /* of a process that stood still for a day */
+            f->shards[i]->horizon = true;
+            doc_of(f, f->shards[i]->id)->read_us = now_us;
+        }
+    }
     return 0;
 }
 
@@ -688,6 +728,13 @@ int64_t trib_feed_due_us(const struct trib_feed *f)
     return due;
 }
 
+/* The newest pages were empty, all of them read after `us`, over long enough. */
+static bool quiet_since(const struct trib_feed *f, const struct shard *s, int64_t us)
+{
+    int64_t from = s->empty_us[s->empty % QUIET_PAGES]; /* of the oldest that counts */
+    return s->empty >= QUIET_PAGES && from >= us && doc_of(f, s->id)->read_us - from >= QUIET_US;
+}
+
 bool trib_feed_caught_up(const struct trib_feed *f, int64_t us)
 {
     if (f->looked_us == 0 || f->looked_us < us || f->looked_us < f->ended_us || f->missing > 0) {
@@ -695,9 +742,7 @@ bool trib_feed_caught_up(const struct trib_feed *f, int64_t us)
     }
     for (size_t i = 0; i < f->n; i++) {
         const struct shard *s = f->shards[i];
-        bool quiet =
-            s->empty >= QUIET_PAGES && s->empty_us >= us && doc_of(f, s->id)->read_us - s->empty_us >= QUIET_US;
-        if (!s->at_end && !quiet && s->newest_us <= us + TRIB_SECOND_US) {
+        if (!s->at_end && !quiet_since(f, s, us) && s->newest_us <= us + TRIB_SECOND_US) {
             return false;
         }
         if (s->at_end) {

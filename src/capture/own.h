@@ -32,6 +32,7 @@ struct trib_found {
     size_t n, cap;
     char *view;   /* stream view type */
     char *status; /* ENABLED, DISABLED, … */
+    int pages;    /* calls that it took */
 };
 /* All pages of DescribeStream. NOT_FOUND: the stream is gone. */
 TRIB_CHECKED int trib_stream_describe(struct trib_aws *aws, const char *arn, struct trib_found *ret,
@@ -88,7 +89,7 @@ int64_t trib_feed_due_us(const struct trib_feed *f);
 /* Everything written before `us` is read (not: landed): each open shard had empty pages for two seconds since then, or a
  * record written later; and the shards were looked at since the last one ended. */
 bool trib_feed_caught_up(const struct trib_feed *f, int64_t us);
-/* Where each shard stands now; the caller frees the array, the texts are borrowed from the landing. */
+/* Where each shard of the stream stands now, ended ones too (landing.h: one that is not named was found later); the caller frees the array, the texts are borrowed from the landing. */
 struct trib_landing_mark *trib_feed_marks(const struct trib_feed *f, size_t *ret_n);
 
 /* ---- scan.c: a snapshot by scan ----------------------------------------------------------------------------------- */

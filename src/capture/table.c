@@ -69,7 +69,9 @@ static int64_t number_of(struct trib_view reply, const char *name)
 static int call(struct trib_aws *aws, const char *service, const char *target, const struct trib_buf *body,
                 struct trib_buf *to, struct trib_err *err)
 {
-    struct trib_aws_call c = {.service = service, .target = target, .body = trib_buf_view(body)};
+    /* Pages of a listing follow each other faster than they are allowed to: tries enough to wait for the next second. */
+    struct trib_aws_call c = {
+        .service = service, .target = target, .body = trib_buf_view(body), .retry = {10, 100000, 2000000}};
     int rc = trib_aws_call(aws, &c, err);
     if (rc == 0) {
         *to = c.response.body;
@@ -201,6 +203,7 @@ int trib_stream_describe(struct trib_aws *aws, const char *arn, struct trib_foun
         }
         struct trib_view d = trib_reply_value(trib_buf_view(&reply), "StreamDescription");
         add_shards(trib_reply_value(d, "Shards"), &f);
+        f.pages = page + 1;
         if (page == 0) {
             f.view = trib_reply_text(d, "StreamViewType");
             f.status = trib_reply_text(d, "StreamStatus");

@@ -34,13 +34,13 @@ struct trib_flags {
     enum trib_progress_mode progress;
     enum trib_log_format log_format;
     bool verbose, help, version;
-    bool once;                                             /* run */
-    const char *at;                                        /* query: VERSION or TIMESTAMP, NULL */
-    const char *out;                                       /* simulate: a folder, NULL */
-    int64_t seed, items, changes, rate, item_bytes, limit; /* -1: not given */
-    bool live;                                             /* simulate */
-    bool force;                                            /* init */
-    bool json;                                             /* schema */
+    bool once;                                                     /* run */
+    const char *at;                                                /* query: VERSION or TIMESTAMP, NULL */
+    const char *out;                                               /* simulate: a folder, NULL */
+    int64_t seed, items, changes, rate, item_bytes, limit, sample; /* -1: not given */
+    bool live;                                                     /* simulate */
+    bool force;                                                    /* init */
+    bool json;                                                     /* schema */
 };
 
 struct trib_cli;

@@ -45,11 +45,11 @@ static const struct trib_flag flags[] = {
      AT(live), 0, false, NULL},
     {"force", 0, TRIB_FLAG_BOOL, NULL, NULL, "overwrite a file that exists", AT(force), 0, false, NULL},
     {"json", 0, TRIB_FLAG_BOOL, NULL, NULL, "as JSON Schema (2020-12), for editors", AT(json), 0, false, NULL},
+    {"sample", 0, TRIB_FLAG_COUNT, "N", NULL, "compare about N random keys only", AT(sample), 0, false, NULL},
     /* Of the contract, not here yet: refused by name instead of "unknown". */
     {"online", 0, TRIB_FLAG_BOOL, NULL, NULL, NULL, 0, 0, false, "checks against AWS"},
     {"dry-run", 0, TRIB_FLAG_BOOL, NULL, NULL, NULL, 0, 0, false, "upkeep"},
-    {"sample", 0, TRIB_FLAG_TEXT, "N", NULL, NULL, 0, 0, false, "`verify`"},
-    {"repair", 0, TRIB_FLAG_BOOL, NULL, NULL, NULL, 0, 0, false, "`verify`"},
+    {"repair", 0, TRIB_FLAG_BOOL, NULL, NULL, NULL, 0, 0, false, "`verify --repair`"},
     {"key", 0, TRIB_FLAG_TEXT, "K", NULL, NULL, 0, 0, false, "`forget`"},
     {"to", 0, TRIB_FLAG_TEXT, "ENGINE", NULL, NULL, 0, 0, false, "`handover`"},
 };

@@ -160,7 +160,7 @@ static int print_catalogued(struct printer *p, const struct trib_config *config,
 static int print_path(struct printer *p, const char *path, struct trib_err *err)
 {
     struct trib_store *store = NULL;
-    TRIB_TRY(trib_store_open(p->env->fs, path, &store, err));
+    TRIB_TRY(trib_store_open_with(p->env->fs, p->env->remote, path, &store, err));
     int rc = print_table(p, path, store, "", err);
     trib_store_free(store);
     if (rc == 0 && p->tables == 0) {

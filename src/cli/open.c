@@ -12,12 +12,14 @@
 #include "os/fs.h"
 #include "os/os.h"
 #include "os/pool.h"
+#include "pipeline/remote.h"
 
 struct trib_cli_opened {
     struct trib_env env;
     char *scratch;
     struct trib_net *net; /* once it was asked for */
     struct trib_aws_host host;
+    struct trib_remote *remote;
 };
 
 static bool stop_asked(void *ctx)
@@ -35,6 +37,7 @@ static void close_all(struct trib_cli *cli)
         trib_engine_close(o->env.engine);
     }
     trib_store_free(o->env.lake);
+    trib_remote_free(o->remote);
     trib_net_curl_free(o->net);
     trib_scratch_remove(o->scratch);
     free(o->scratch);
@@ -101,6 +104,16 @@ static int open_base(struct trib_cli *cli, const struct trib_config *config, str
     return 0;
 }
 
+/* Copies of objects on S3 stay in the state folder for the next process, where there is one. */
+static const struct trib_store_remote *open_remote(struct trib_cli *cli, const struct trib_config *config)
+{
+    struct trib_cli_opened *o = cli->own->opened;
+    const char *state = state_folder(config);
+    TRIB_CLEANUP(trib_cleanup_free) char *copies = trib_asprintf("%s/s3", state != NULL ? state : o->scratch);
+    o->remote = trib_remote_new(trib_cli_aws_host(cli), config, copies);
+    return trib_remote_top(o->remote);
+}
+
 int trib_cli_env(struct trib_cli *cli, const struct trib_config *config_or_null, bool engine, struct trib_env **ret,
                  struct trib_err *err)
 {
@@ -112,13 +125,16 @@ int trib_cli_env(struct trib_cli *cli, const struct trib_config *config_or_null,
         }
     }
     struct trib_env *env = &cli->own->opened->env;
+    if (env->remote == NULL) {
+        env->remote = open_remote(cli, config_or_null);
+    }
     if (config_or_null != NULL) { /* a reloaded config may give others */
         env->memory_bytes = config_or_null->memory_bytes;
         env->workers = workers_within(env->memory_bytes,
                                       config_or_null->workers != 0 ? config_or_null->workers : trib_cpu_count());
     }
     if (env->lake == NULL && config_or_null != NULL) {
-        TRIB_TRY(trib_store_open(env->fs, config_or_null->lake, &env->lake, err));
+        TRIB_TRY(trib_store_open_with(env->fs, env->remote, config_or_null->lake, &env->lake, err));
     }
     if (env->engine == NULL && engine) {
         struct trib_engine_opts o = {.threads = env->workers, .scratch = env->scratch};

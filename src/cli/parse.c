@@ -307,7 +307,7 @@ int trib_cli_parse(struct trib_cli *cli, int argc, char **argv, char *(*getenv_f
     (void)trib_flags_table(&n);
     struct trib_flags *f = &cli->flags;
     *f = (struct trib_flags){0};
-    f->seed = f->items = f->changes = f->rate = f->item_bytes = f->limit = -1;
+    f->seed = f->items = f->changes = f->rate = f->item_bytes = f->limit = f->sample = -1;
     struct parse p = {.cli = cli, .err = err};
     p.given = trib_calloc(n, sizeof *p.given);
     p.args = trib_calloc((size_t)(argc > 0 ? argc : 1), sizeof *p.args);

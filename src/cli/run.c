@@ -104,8 +104,8 @@ static int64_t pause_us(const struct trib_config *config)
     return config->trigger == TRIB_TRIGGER_CONTINUOUS ? 1000000 : config->every_us;
 }
 
-/* Everything that was written before now is landed, or its table has failed. */
-static void capture_once(struct trib_pipeline *p)
+/* A drain: see verbs.h. */
+void trib_cli_capture_once(struct trib_pipeline *p)
 {
     for (;;) {
         int64_t due_us = trib_pipeline_capture(p, true);
@@ -152,7 +152,7 @@ static int run_stages(struct trib_cli *cli, unsigned stages, struct trib_err *er
         bool once = cli->flags.once || config->trigger == TRIB_TRIGGER_ONCE; /* a reload may change it */
         int64_t started = trib_now_us(&trib_clock_real);
         if (once && (stages & TRIB_RUN_CAPTURE) != 0) {
-            capture_once(p);
+            trib_cli_capture_once(p);
         }
         rc = trib_pipeline_drain(p, stages, err);
         if (once || trib_signals_stop_asked()) {

@@ -6,6 +6,7 @@
 #include "dynamodb/json.h"
 #include "ingest/export.h"
 #include "ingest/source.h"
+#include "stage/diffs.h"
 
 enum { MAX_PENDING = 100000 }; /* plain objects that one listing hands over; then it goes on where it stopped */
 enum { STOPPED = -1 };
@@ -25,6 +26,7 @@ struct trib_discover {
     void *seen_ctx;
     struct trib_export **exports;
     size_t n_exports, cap_exports;
+    struct trib_diffs diffs; /* SNAPSHOT: what was compared so far */
     struct trib_err refused; /* the first export that was refused in this listing */
 };
 
@@ -71,6 +73,7 @@ void trib_discover_free(struct trib_discover *d)
         trib_export_free(d->exports[i]);
     }
     free(d->exports);
+    trib_diffs_free(&d->diffs);
     free(d->above);
     free(d);
 }
@@ -301,9 +304,33 @@ static void add_snapshots(struct trib_discover *d, const struct trib_taken *take
     }
 }
 
+/* SNAPSHOT: the objects that documents name. */
+static int list_diffs(struct trib_discover *d, const struct trib_taken *taken, struct trib_err *err)
+{
+    drop_pending(d);
+    d->refused = (struct trib_err){0};
+    d->any = d->whole = true;
+    TRIB_TRY(trib_diffs_refresh(d->o->source, &d->diffs, err));
+    for (size_t i = 0; i < d->diffs.n; i++) {
+        const struct trib_diff_doc *doc = &d->diffs.docs[i];
+        if (trib_taken_has(taken, trib_view_of(doc->object))) {
+            continue;
+        }
+        struct trib_source_file f = {.items = -1, .epoch = 1, .origin = TRIB_ORIGIN_SNAPSHOT};
+        TRIB_TRY(trib_store_head(d->o->source, doc->object, &f.size, &f.mtime_us, err));
+        f.key = trib_strdup(doc->object);
+        f.mtime_us = doc->time_us;
+        add_pending(d, &f);
+    }
+    return 0;
+}
+
 /* One listing, or the next stretch of one. */
 static int list(struct trib_discover *d, struct trib_taken *taken, struct trib_err *err)
 {
+    if (d->o->type == TRIB_SOURCE_SNAPSHOT) {
+        return list_diffs(d, taken, err);
+    }
     drop_pending(d);
     if (d->resume == NULL) {
         d->any = false;

@@ -266,6 +266,12 @@ static void rank_record(struct filler *f, const struct trib_change *c, const str
 {
     *r = (struct rank){.op = c->op, .event_ts_us = c->time_us};
     struct trib_err err;
+    if (f->g->b->o->type == TRIB_SOURCE_SNAPSHOT) {
+        r->origin = trib_origin_text(TRIB_ORIGIN_SNAPSHOT);
+        r->event_ts_us = s->mtime_us;
+        trib_sequence_format_us(r->sequence, EPOCH, STATE, s->mtime_us);
+        return;
+    }
     switch (c->kind) {
     case TRIB_KIND_STREAMS:
         r->origin = trib_origin_text(TRIB_ORIGIN_STREAM);
@@ -439,7 +445,9 @@ static int take_change(struct filler *f, struct trib_chunk *chunk, const struct 
     struct trib_item_result result, old_result;
     char why[320];
     const char *unranked = NULL;
-    note_kind(f, c);
+    if (g->b->o->type != TRIB_SOURCE_SNAPSHOT) { /* what was compared is in Streams' form, and no stream's */
+        note_kind(f, c);
+    }
     rank_record(f, c, source_file(f), &r, &unranked);
     if (unranked != NULL) {
         return quarantine(f, c, &r, unranked, err);

@@ -375,7 +375,8 @@ static int commit_batch(struct trib_ingest *in, const struct trib_source_batch *
 static int settle_landed(const struct trib_ingest *in, const struct trib_source_batch *source, struct trib_err *err)
 {
     TRIB_CLEANUP(trib_cleanup_free) char *before = trib_strdup("");
-    for (size_t i = 0; in->o.landing != NULL && i < source->n; i++) {
+    bool landed = in->o.landing != NULL || in->o.type == TRIB_SOURCE_SNAPSHOT;
+    for (size_t i = 0; landed && i < source->n; i++) {
         const char *key = source->files[i].key, *slash = strrchr(key, '/');
         char *folder = trib_strndup(key, slash == NULL ? 0 : (size_t)(slash + 1 - key));
         int rc = strcmp(folder, before) == 0 ? 0 : trib_store_settle(in->o.source, folder, key, err);

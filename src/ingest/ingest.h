@@ -13,8 +13,14 @@
 #include "stage/stage.h"
 
 /* LANDING: what capture landed; its bookkeeping says which epoch and generation a record has, and when a snapshot may be taken.
- * DMS: files of an AWS DMS S3 target. */
-enum trib_source_type { TRIB_SOURCE_FILES, TRIB_SOURCE_EXPORT, TRIB_SOURCE_LANDING, TRIB_SOURCE_DMS };
+ * DMS: files of an AWS DMS S3 target. SNAPSHOT: what snapshots changed, landed by their comparison with Silver (stage/diffs.h); the store is the landing's. */
+enum trib_source_type {
+    TRIB_SOURCE_FILES,
+    TRIB_SOURCE_EXPORT,
+    TRIB_SOURCE_LANDING,
+    TRIB_SOURCE_DMS,
+    TRIB_SOURCE_SNAPSHOT
+};
 
 /* How DMS was told to write. */
 struct trib_dms_opts {

@@ -108,11 +108,12 @@ static size_t plain_length(const char *path)
     return n;
 }
 
-int trib_source_open(const struct trib_fs *fs, const char *path, struct trib_store **ret, struct trib_err *err)
+int trib_source_open(const struct trib_fs *fs, const struct trib_store_remote *remote, const char *path,
+                     struct trib_store **ret, struct trib_err *err)
 {
     TRIB_CLEANUP(trib_cleanup_free) char *plain = trib_strndup(path, plain_length(path));
     struct trib_store *inner = NULL, *shared = NULL;
-    TRIB_TRY(trib_store_open(fs, plain, &inner, err));
+    TRIB_TRY(trib_store_open_with(fs, remote, plain, &inner, err));
     TRIB_CLEANUP(trib_cleanup_free) char *above = trib_source_above(inner->url);
     if (*above == '\0' || strcmp(above, "AWSDynamoDB/") == 0) {
         *ret = inner;
@@ -121,7 +122,7 @@ int trib_source_open(const struct trib_fs *fs, const char *path, struct trib_sto
     /* As the path is written, not by "..": where the own folder is a symbolic link, the data lies beside the link. */
     const char *slash = strrchr(plain, '/');
     TRIB_CLEANUP(trib_cleanup_free) char *beside = trib_asprintf("%.*s/data", (int)(slash - plain), plain);
-    int rc = trib_store_open(fs, beside, &shared, err);
+    int rc = trib_store_open_with(fs, remote, beside, &shared, err);
     if (rc != 0) {
         trib_store_free(inner);
         return rc;

@@ -14,9 +14,9 @@
 #define TRIB_SOURCE_BESIDE "../data/" /* how such keys begin */
 
 struct trib_fs;
-/* path: a folder's path or URL. [out] trib_store_free. */
-TRIB_CHECKED int trib_source_open(const struct trib_fs *fs, const char *path, struct trib_store **ret,
-                                  struct trib_err *err);
+/* path: a folder's path or URL; remote: as in trib_store_open_with. [out] trib_store_free. */
+TRIB_CHECKED int trib_source_open(const struct trib_fs *fs, const struct trib_store_remote *remote, const char *path,
+                                  struct trib_store **ret, struct trib_err *err);
 
 /* What lies above the source's root, as keys of exports are written: "AWSDynamoDB/" where the root is that folder,
  * "AWSDynamoDB/<id>/" where it is an export's own folder, else "". url: a store's. [out] free(). */

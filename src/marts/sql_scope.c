@@ -360,7 +360,7 @@ static int bind_path(struct binding *b, size_t ref, struct trib_err *err)
 {
     const struct trib_env *env = b->scope->env;
     struct trib_store *store = NULL;
-    TRIB_TRY(trib_store_open(env->fs, b->refs[ref].url, &store, err));
+    TRIB_TRY(trib_store_open_with(env->fs, env->remote, b->refs[ref].url, &store, err));
     char root[] = "";
     struct trib_delta t = {.store = store,
                            .path = root,

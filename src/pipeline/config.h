@@ -38,6 +38,13 @@ struct trib_cfg_aws {
     char *region, *profile, *endpoint_url, *role_arn, *external_id;
 };
 
+/* Encryption of what is written on S3 below a prefix of the lake; "": all else. sse "kms", "s3", NULL: the bucket's default. */
+enum { TRIB_CFG_S3_PREFIXES = 5 };
+struct trib_cfg_s3 {
+    const char *prefix; /* "", "raw/", "bronze/", "silver/", "gold/" */
+    char *sse, *kms_key;
+};
+
 /* Of a source that is captured. */
 struct trib_cfg_capture {
     bool on;
@@ -58,15 +65,22 @@ struct trib_cfg_dms {
     char *null_value;
 };
 
+/* Of a `snapshot` source. */
+struct trib_cfg_snapshot {
+    int64_t max_removed; /* percent */
+    char *accept;        /* NULL: none */
+};
+
 struct trib_cfg_table {
     char *name;
     size_t line, column;                 /* in the file, for messages */
     struct trib_cfg_key partition, sort; /* sort.name NULL: none */
     enum trib_source_type source_type;
-    char *source_path; /* as written, resolved against the config's folder; NULL where capture is on */
+    char *source_path; /* as written, resolved against the config's folder, or an s3:// URL; NULL where capture is on */
     struct trib_cfg_aws aws;
     struct trib_cfg_capture capture;
     struct trib_cfg_dms dms;
+    struct trib_cfg_snapshot snapshot;
     enum trib_evolution evolution;
     bool infer;
     enum trib_numbers numbers;
@@ -86,7 +100,9 @@ struct trib_cfg_mart {
 
 struct trib_config {
     char *file;                    /* the path it was read from */
-    char *pipeline, *lake, *state; /* paths resolved against the config's folder */
+    char *pipeline, *lake, *state; /* paths resolved against the config's folder; lake may be an s3:// URL */
+    struct trib_cfg_aws aws;       /* at the top */
+    struct trib_cfg_s3 s3[TRIB_CFG_S3_PREFIXES];
     enum trib_trigger trigger;
     int64_t every_us;
     uint64_t memory_bytes;

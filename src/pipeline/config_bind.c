@@ -66,6 +66,13 @@ static int64_t number_of(const struct trib_yaml *block, const char *path)
 /* "." components and doubled slashes are gone, ".." stays (links). */
 char *trib_config_path(const char *folder, const char *text)
 {
+    if (trib_config_is_s3(text)) {
+        size_t n = strlen(text);
+        while (n > 5 && text[n - 1] == '/') {
+            n--;
+        }
+        return trib_strndup(text, n);
+    }
     if (strncmp(text, "file://", 7) == 0) {
         text += 7;
     }
@@ -184,7 +191,7 @@ static void bind_source(struct trib_cfg_work *w, const struct trib_yaml *table, 
         return;
     }
     static const enum trib_source_type types[] = {TRIB_SOURCE_FILES, TRIB_SOURCE_EXPORT, TRIB_SOURCE_LANDING,
-                                                  TRIB_SOURCE_DMS};
+                                                  TRIB_SOURCE_DMS, TRIB_SOURCE_SNAPSHOT};
     t->source_type = types[choice_of(s, "tables.source.type")];
     if (t->source_type == TRIB_SOURCE_LANDING) {
         trib_config_bind_capture(w, table, s, t);
@@ -193,12 +200,18 @@ static void bind_source(struct trib_cfg_work *w, const struct trib_yaml *table, 
     if (t->source_type == TRIB_SOURCE_DMS) {
         trib_config_bind_dms(w, s, t);
     }
+    if (t->source_type == TRIB_SOURCE_SNAPSHOT) {
+        trib_config_bind_snapshot(s, t);
+    }
     t->source_path = path_of(w, s, "tables.source.path");
     if (t->source_path == NULL && trib_yaml_null(path)) {
         trib_problem_at(w->problems, s, "the key `path` is missing in `source`");
         return;
     }
     bool is_folder = false;
+    if (t->source_path != NULL && trib_config_is_s3(t->source_path)) {
+        return; /* looked at when it is read */
+    }
     if (t->source_path != NULL && w->check_files && !is_there(t->source_path, &is_folder)) {
         trib_problem_at(w->warnings, path,
                         t->source_type == TRIB_SOURCE_EXPORT
@@ -372,6 +385,9 @@ static void bind_tables(struct trib_cfg_work *w)
         trib_config_bind_aws(c->own->root, y, &t->aws);
         bind_schema(w, y, t);
         bind_silver(w, y, t);
+        if (t->source_type == TRIB_SOURCE_SNAPSHOT) {
+            trib_config_check_snapshot(w, trib_yaml_get(trib_yaml_get(y, "source"), "type"), t);
+        }
         t->late_after_us = number_of(y, "tables.late_after");
         t->late = (enum trib_late)choice_of(y, "tables.late");
     }
@@ -556,6 +572,8 @@ void trib_config_bind(struct trib_cfg_work *w)
     if (c->state == NULL && c->pipeline != NULL) {
         c->state = default_state(w, c->pipeline);
     }
+    trib_config_bind_aws(root, NULL, &c->aws);
+    trib_config_bind_s3(w);
     bind_trigger(w, root);
     c->memory_bytes = (uint64_t)number_of(root, "memory");
     c->workers = (unsigned)number_of(root, "workers");
@@ -610,4 +628,9 @@ void trib_config_unbind(struct trib_config *c)
     free(c->pipeline);
     free(c->lake);
     free(c->state);
+    trib_config_free_aws(&c->aws);
+    for (size_t i = 0; i < TRIB_CFG_S3_PREFIXES; i++) {
+        free(c->s3[i].sse);
+        free(c->s3[i].kms_key);
+    }
 }

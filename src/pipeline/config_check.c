@@ -150,12 +150,19 @@ static void check_path(struct check *c, const char *path, const struct trib_yaml
     if (scheme == NULL || strncmp(node->text, "file://", 7) == 0) {
         return;
     }
-    if (strncmp(node->text, "s3://", 5) == 0) {
-        trib_problem_at(c->w->problems, node, "`%s`: s3:// is not in this version of Tributary; use a local folder",
-                        trib_config_label(path));
+    bool lake_or_source = strcmp(path, "lake") == 0 || strstr(path, ".source.path") != NULL;
+    if (trib_config_is_s3(node->text)) {
+        size_t n = strcspn(node->text + 5, "/");
+        if (!lake_or_source) {
+            trib_problem_at(c->w->problems, node, "`%s`: this is a local path; only the lake and sources may be on S3",
+                            trib_config_label(path));
+        } else if (n < 3 || n > 63 || strspn(node->text + 5, "abcdefghijklmnopqrstuvwxyz0123456789.-") < n) {
+            trib_problem_at(c->w->problems, node, "`%s`: %s names no bucket: write s3://bucket or s3://bucket/prefix",
+                            trib_config_label(path), trib_yaml_show(node, c->w->arena));
+        }
     } else if (strspn(node->text, "abcdefghijklmnopqrstuvwxyz0123456789+") == (size_t)(scheme - node->text)) {
-        trib_problem_at(c->w->problems, node, "`%s`: %s: only local folders can be used", trib_config_label(path),
-                        trib_yaml_show(node, c->w->arena));
+        trib_problem_at(c->w->problems, node, "`%s`: %s: only local folders and s3:// can be used",
+                        trib_config_label(path), trib_yaml_show(node, c->w->arena));
     }
 }
 

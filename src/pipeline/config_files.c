@@ -1,4 +1,4 @@
-/* What `dms` sources say beside their path → struct trib_config. Part of config_bind.c's pass. */
+/* What `dms` and `snapshot` sources say beside their path → struct trib_config. Part of config_bind.c's pass. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -68,6 +68,25 @@ void trib_config_bind_dms(struct trib_cfg_work *w, const struct trib_yaml *sourc
     }
 }
 
+void trib_config_bind_snapshot(const struct trib_yaml *source, struct trib_cfg_table *t)
+{
+    t->snapshot = (struct trib_cfg_snapshot){.max_removed = trib_bind_number(source, "tables.source.max_removed"),
+                                             .accept = trib_bind_copy(source, "tables.source.accept")};
+}
+
+void trib_config_check_snapshot(struct trib_cfg_work *w, const struct trib_yaml *at, const struct trib_cfg_table *t)
+{
+    bool whole = false;
+    for (size_t i = 0; i < t->n_silver; i++) {
+        whole |= t->silver[i].where == NULL;
+    }
+    if (!whole) {
+        trib_problem_at(
+            w->problems, at,
+            "a `snapshot` is compared with Silver, so it needs one target that holds every item: one without `where`");
+    }
+}
+
 void trib_config_free_files(struct trib_cfg_table *t)
 {
     for (size_t i = 0; i < t->dms.n_columns; i++) {
@@ -76,4 +95,5 @@ void trib_config_free_files(struct trib_cfg_table *t)
     free(t->dms.columns);
     free(t->dms.timestamp);
     free(t->dms.null_value);
+    free(t->snapshot.accept);
 }

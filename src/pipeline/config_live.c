@@ -46,13 +46,48 @@ void trib_config_bind_capture(struct trib_cfg_work *w, const struct trib_yaml *t
     }
 }
 
+bool trib_config_is_s3(const char *text) { return strncmp(text, "s3://", 5) == 0; }
+
+/* The `s3` block: what a prefix does not say is as at the top. Each prefix has these two keys and no prefixes of its own. */
+void trib_config_bind_s3(struct trib_cfg_work *w)
+{
+    static const char *const names[TRIB_CFG_S3_PREFIXES] = {"", "raw", "bronze", "silver", "gold"};
+    static const char *const prefixes[TRIB_CFG_S3_PREFIXES] = {"", "raw/", "bronze/", "silver/", "gold/"};
+    struct trib_config *c = w->config;
+    const struct trib_yaml *top = trib_yaml_get(c->own->root, "s3");
+    for (size_t i = 0; i < TRIB_CFG_S3_PREFIXES; i++) {
+        struct trib_cfg_s3 *s = &c->s3[i];
+        const struct trib_yaml *own = i == 0 ? top : trib_yaml_get(top, names[i]);
+        s->prefix = prefixes[i];
+        s->sse = either(own, top, "s3.sse");
+        s->kms_key = trib_bind_copy(own, "s3.kms_key");
+        bool kms = s->sse != NULL && strcmp(s->sse, "kms") == 0;
+        if (s->kms_key != NULL && !kms) {
+            trib_problem_at(w->problems, own, "`s3`: `kms_key` is of use with `sse: kms` only");
+        }
+        if (s->kms_key == NULL && kms && i > 0) {
+            s->kms_key = trib_bind_copy(top, "s3.kms_key");
+        }
+        for (size_t k = 1; i > 0 && k < TRIB_CFG_S3_PREFIXES; k++) {
+            if (trib_yaml_get(own, names[k]) != NULL) {
+                trib_problem_at(w->problems, own, "`s3.%s` has no prefixes below it", names[i]);
+            }
+        }
+    }
+}
+
+void trib_config_free_aws(struct trib_cfg_aws *a)
+{
+    free(a->region);
+    free(a->profile);
+    free(a->endpoint_url);
+    free(a->role_arn);
+    free(a->external_id);
+}
+
 void trib_config_free_live(struct trib_cfg_table *t)
 {
-    free(t->aws.region);
-    free(t->aws.profile);
-    free(t->aws.endpoint_url);
-    free(t->aws.role_arn);
-    free(t->aws.external_id);
+    trib_config_free_aws(&t->aws);
     free(t->capture.stream);
     free(t->capture.bucket);
     free(t->capture.prefix);

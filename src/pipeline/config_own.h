@@ -36,11 +36,19 @@ void trib_config_check(struct trib_cfg_work *w);
 void trib_config_bind(struct trib_cfg_work *w);
 /* config_live.c: AWS and capture. */
 void trib_config_bind_aws(const struct trib_yaml *root, const struct trib_yaml *table, struct trib_cfg_aws *to);
+/* The `s3` block. */
+void trib_config_bind_s3(struct trib_cfg_work *w);
+/* Is this text a URL on S3? */
+bool trib_config_is_s3(const char *text);
 void trib_config_bind_capture(struct trib_cfg_work *w, const struct trib_yaml *table, const struct trib_yaml *source,
                               struct trib_cfg_table *t);
+void trib_config_free_aws(struct trib_cfg_aws *a);
 void trib_config_free_live(struct trib_cfg_table *t);
 /* config_files.c: sources of files that need more than a path. */
 void trib_config_bind_dms(struct trib_cfg_work *w, const struct trib_yaml *source, struct trib_cfg_table *t);
+void trib_config_bind_snapshot(const struct trib_yaml *source, struct trib_cfg_table *t);
+/* After the targets are bound: what a source needs of them. at: the source's type. */
+void trib_config_check_snapshot(struct trib_cfg_work *w, const struct trib_yaml *at, const struct trib_cfg_table *t);
 void trib_config_free_files(struct trib_cfg_table *t);
 /* A key's value in a block, else its default. copy: [out], NULL when there is neither. */
 char *trib_bind_copy(const struct trib_yaml *block, const char *path);

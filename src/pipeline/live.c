@@ -14,18 +14,21 @@ bool trib_pipeline_captures(const struct trib_pipeline *p)
     return false;
 }
 
-static int open_capture(struct trib_pipeline *p, struct trib_pipeline_table *t, bool once, struct trib_err *err)
+int trib_pipeline_aws(struct trib_pipeline *p, struct trib_pipeline_table *t, struct trib_err *err)
 {
     const struct trib_cfg_aws *a = &t->cfg->aws;
+    const struct trib_aws_opts o = {.region = a->region,
+                                    .profile = a->profile,
+                                    .endpoint_url = a->endpoint_url,
+                                    .role_arn = a->role_arn,
+                                    .external_id = a->external_id};
+    return t->aws != NULL ? 0 : trib_aws_new(p->host, &o, &t->aws, err);
+}
+
+static int open_capture(struct trib_pipeline *p, struct trib_pipeline_table *t, bool once, struct trib_err *err)
+{
     const struct trib_cfg_capture *c = &t->cfg->capture;
-    if (t->aws == NULL) {
-        const struct trib_aws_opts o = {.region = a->region,
-                                        .profile = a->profile,
-                                        .endpoint_url = a->endpoint_url,
-                                        .role_arn = a->role_arn,
-                                        .external_id = a->external_id};
-        TRIB_TRY(trib_aws_new(p->host, &o, &t->aws, err));
-    }
+    TRIB_TRY(trib_pipeline_aws(p, t, err));
     const struct trib_capture_opts o = {.pipeline = p->config->pipeline,
                                         .table = t->cfg->name,
                                         .aws = t->aws,
@@ -94,6 +97,17 @@ int64_t trib_pipeline_capture(struct trib_pipeline *p, bool once)
         }
     }
     return due_us;
+}
+
+void trib_pipeline_capture_again(struct trib_pipeline *p)
+{
+    for (size_t i = 0; i < p->n_tables; i++) {
+        struct trib_pipeline_table *t = &p->tables[i];
+        trib_capture_free(t->capture);
+        t->capture = NULL;
+        t->capture_over = false;
+        t->capture_due_us = 0;
+    }
 }
 
 void trib_pipeline_flush(struct trib_pipeline *p)

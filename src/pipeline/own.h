@@ -23,8 +23,9 @@ struct trib_pipeline_table {
     struct trib_capture *capture;
     struct trib_landing *landing; /* ingest's own view */
     int64_t capture_due_us;
-    unsigned capture_failures; /* in a row */
-    bool capture_over;         /* once: done, or failed */
+    unsigned capture_failures;             /* in a row */
+    bool capture_over;                     /* once: done, or failed */
+    struct trib_pipeline_compare *compare; /* of a `snapshot` source */
     const char *keys[2];
     size_t n_targets;
     struct trib_pipeline_target *targets;
@@ -54,7 +55,16 @@ struct trib_pipeline {
 void trib_pipeline_tell(struct trib_pipeline *p, const char *stage, const char *table, const char *target,
                         const struct trib_step *step, const struct trib_err *err);
 bool trib_pipeline_stopping(const struct trib_pipeline *p);
+/* The session of a table that is captured, made once. */
+TRIB_CHECKED int trib_pipeline_aws(struct trib_pipeline *p, struct trib_pipeline_table *t, struct trib_err *err);
 /* Opens the table's source for its ingest options, once. */
 TRIB_CHECKED int trib_pipeline_source(struct trib_pipeline *p, struct trib_pipeline_table *t, struct trib_err *err);
+
+/* snapshot.c: sources that are compared with Silver. Opens the table's landing as its source. */
+TRIB_CHECKED int trib_pipeline_compare_open(struct trib_pipeline *p, struct trib_pipeline_table *t,
+                                            struct trib_err *err);
+void trib_pipeline_compare_free(struct trib_pipeline_compare *c);
+/* Compares the newest snapshot, once everything before it is merged. True: changes were landed, ingest has something new. */
+bool trib_pipeline_compare(struct trib_pipeline *p, struct trib_pipeline_table *t);
 
 #endif

@@ -6,6 +6,7 @@
 
 #include "merge/gone.h"
 #include "pipeline/own.h"
+#include "pipeline/remote.h"
 
 #include "ingest/source.h"
 
@@ -162,6 +163,7 @@ void trib_pipeline_free(struct trib_pipeline *p)
         trib_ingest_free(t->ingest);
         trib_capture_free(t->capture);
         trib_landing_free(t->landing);
+        trib_pipeline_compare_free(t->compare);
         trib_aws_free(t->aws);
         if (t->source != NULL) {
             trib_store_free(t->source);
@@ -217,6 +219,7 @@ static int drain(struct trib_pipeline *p, void *stage, step_fn step_once, const 
         struct trib_step step = {0};
         struct trib_err err = {0};
         int rc = step_once(stage, trib_now_us(p->env->clock), &step, &err);
+        trib_store_release(p->env->remote); /* a step holds no path beyond its end */
         if (rc == TRIB_E_CONFLICT && ++tries < TRIES) {
             continue;
         }
@@ -239,8 +242,11 @@ int trib_pipeline_source(struct trib_pipeline *p, struct trib_pipeline_table *t,
         t->source = trib_store_below(p->env->lake, folder);
         t->landing = trib_landing_new(p->env->lake, t->cfg->name);
         t->opts.landing = t->landing;
+    } else if (t->source == NULL && t->cfg->source_type == TRIB_SOURCE_SNAPSHOT) {
+        TRIB_TRY(trib_pipeline_compare_open(p, t, err));
     } else if (t->source == NULL) {
-        TRIB_TRY(trib_source_open(p->env->fs, t->cfg->source_path, &t->source, err));
+        TRIB_TRY(trib_source_open(p->env->fs, trib_remote_for(p->env->remote, &t->cfg->aws), t->cfg->source_path,
+                                  &t->source, err));
     }
     t->opts.source = t->source;
     return 0;
@@ -277,6 +283,7 @@ static bool tell_gone(struct trib_pipeline *p, struct trib_pipeline_table *t)
     struct trib_err err = {0};
     bool worked = false;
     int rc = trib_merge_gone(p->env, targets, n, t->landing, &worked, &err);
+    trib_store_release(p->env->remote);
     free(targets);
     if (rc != 0) {
         trib_pipeline_tell(p, "merge", t->cfg->name, NULL, NULL, &err);
@@ -335,7 +342,8 @@ int trib_pipeline_drain(struct trib_pipeline *p, unsigned stages, struct trib_er
         }
         if ((stages & TRIB_RUN_MERGE) != 0) {
             merge_table(p, &p->tables[i]);
-            if ((stages & TRIB_RUN_INGEST) != 0 && tell_gone(p, &p->tables[i])) {
+            if ((stages & TRIB_RUN_INGEST) != 0 &&
+                (tell_gone(p, &p->tables[i]) || trib_pipeline_compare(p, &p->tables[i]))) {
                 ingest_table(p, &p->tables[i]);
                 merge_table(p, &p->tables[i]);
             }

@@ -33,12 +33,37 @@ bool trib_pipeline_captures(const struct trib_pipeline *p);
  * first call is landed, or failed). A failure is told, and counts as trib_pipeline_drain's. In a daemon it is tried again, later and later.
  */
 int64_t trib_pipeline_capture(struct trib_pipeline *p, bool once);
+/* Once more with `once`: everything written before the next call of trib_pipeline_capture. */
+void trib_pipeline_capture_again(struct trib_pipeline *p);
 /* Lands what is read and not landed yet. */
 void trib_pipeline_flush(struct trib_pipeline *p);
 /* Drains every stage asked for: ingest until nothing is new, then merge, then marts. Conflicts are tried again a few times.
  * Asked to stop, it takes no new files and carries on what Bronze holds. Returns 0, or the first failure in config order, capture's before it included (all
  * were told to the observer); everything that could be done was done. */
 TRIB_CHECKED int trib_pipeline_drain(struct trib_pipeline *p, unsigned stages, struct trib_err *err);
+
+/*
+ * Silver against the table in DynamoDB, row by row (interface.md, `verify`), of a pipeline of one table that is captured; any other source
+ * is UNSUPPORTED. The table is read, then the pipeline is drained and the two are compared. Keys that differ may have changed in between:
+ * they are read again, the pipeline is drained again, up to five times; what still differs does, unless its item was another one each time. Memory does not grow with the table.
+ */
+struct trib_verify_opts {
+    size_t sample;                                 /* keys; 0: all */
+    int (*drain)(void *ctx, struct trib_err *err); /* everything written before this call goes through to Silver */
+    void (*read)(void *ctx, int64_t items);        /* read so far */
+    void (*rows)(void *ctx,
+                 const struct trib_chunk *rows); /* what differs, columns as trib_differ_type (merge/differ.h) */
+    void *ctx;
+};
+struct trib_verified {
+    int64_t items;  /* of the table, or keys of the sample */
+    int64_t rows;   /* Silver's that they were compared with, of all targets */
+    int64_t differ; /* keys, target by target */
+    int64_t moving; /* keys that changed again each time between being read and being compared */
+    unsigned again; /* how often keys were read again */
+};
+TRIB_CHECKED int trib_pipeline_verify(struct trib_pipeline *p, const struct trib_verify_opts *o,
+                                      struct trib_verified *ret, struct trib_err *err);
 
 /*
  * What stands in the lake, and what is still to be done: a line per table and layer, from the lake alone (and from the source, where it

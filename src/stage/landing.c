@@ -167,16 +167,41 @@ struct trib_landing_shard *trib_landing_find(const struct trib_landing *l, const
     return found ? &l->shards[at] : NULL;
 }
 
+void trib_landing_label(const char *arn, struct trib_buf *to)
+{
+    const char *slash = strrchr(arn, '/');
+    for (const char *c = slash == NULL ? arn : slash + 1; *c != '\0'; c++) {
+        bool plain =
+            (*c >= '0' && *c <= '9') || (*c >= 'A' && *c <= 'Z') || (*c >= 'a' && *c <= 'z') || *c == '-' || *c == '.';
+        trib_buf_addc(to, plain ? *c : '_');
+    }
+}
+
+static bool is_of_stream(const struct trib_landing_epoch *e, const char *stream)
+{
+    struct trib_buf label;
+    trib_buf_init(&label, 1 << 16);
+    trib_landing_label(e->stream_arn == NULL ? "" : e->stream_arn, &label);
+    bool is = label.n > 0 && strcmp(label.p, stream) == 0;
+    trib_buf_free(&label);
+    return is;
+}
+
 unsigned trib_landing_epoch_of(const struct trib_landing *l, const struct trib_landing_shard *s, const char *digits)
 {
     unsigned epoch = s->epoch;
     for (size_t i = 0; i < l->n_epochs; i++) {
         const struct trib_landing_epoch *e = &l->epochs[i];
-        for (size_t k = 0; e->number > epoch && k < e->n_marks; k++) {
-            if (strcmp(e->marks[k].shard, s->shard) == 0 && strcmp(e->marks[k].stream, s->stream) == 0 &&
-                strcmp(e->marks[k].last, digits) < 0) {
-                epoch = e->number;
-            }
+        if (e->number <= epoch) {
+            continue;
+        }
+        const struct trib_landing_mark *mark = NULL;
+        for (size_t k = 0; mark == NULL && k < e->n_marks; k++) {
+            bool here = strcmp(e->marks[k].shard, s->shard) == 0 && strcmp(e->marks[k].stream, s->stream) == 0;
+            mark = here ? &e->marks[k] : NULL;
+        }
+        if (mark != NULL ? strcmp(mark->last, digits) < 0 : is_of_stream(e, s->stream)) {
+            epoch = e->number;
         }
     }
     return epoch;

@@ -3,8 +3,8 @@
  * Epochs, Bootstrap; docs/formats/landing.md). Written by capture with put-if-absent, read by capture and ingest; never
  * changed. Everything lives below trib_path_landing(table):
  *
- *   _epochs/NNNN.json              an epoch: number, time, reason, stream ARN, table id; for each shard known then the last
- *                                  sequence number that belongs to the epochs before it ("" : none of it does)
+ *   _epochs/NNNN.json              an epoch: number, time, reason, stream ARN, table id; for each shard of the stream known then, ended
+ *                                  ones too, the last sequence number that belongs to the epochs before it ("" : none of it does)
  *   _shards/<stream>/<shard>.json       a shard as it was found: parent, generation, epoch at discovery, time of discovery
  *   _shards/<stream>/<shard>.end.json   all its records are landed: the last sequence number ("" : it had none). A child begins after this
  *   _positions.json                a hint, replaced at will: per open shard the newest landed sequence number and the time of the last read. Nothing
@@ -18,8 +18,9 @@
  *                                  Bronze before), full or not
  *
  * <stream> is the label of the stream ARN (its creation time as AWS writes it, escaped), <first> the first sequence number, 64 digits.
- * A record of shard s with number q belongs to the highest epoch that names s with a last number below q, or to the one at s's
- * discovery, whichever is higher. So nothing depends on who lands it and when.
+ * A record of shard s with number q belongs to the highest epoch that names s with a last number below q, or that is of s's stream and
+ * does not name s (it was found later, perhaps by a process that had not seen the epoch), or to the one at s's discovery, whichever is
+ * higher. So nothing depends on who lands it and when.
  */
 #ifndef TRIB_STAGE_LANDING_H
 #define TRIB_STAGE_LANDING_H
@@ -123,6 +124,8 @@ char *trib_landing_object(int64_t first_record_us, int bucket, const char *strea
 bool trib_landing_parse(const char *key, char **ret_stream, char **ret_shard, char ret_first[TRIB_POSITION_DIGITS + 1]);
 /* The epoch of a record; digits: 64. */
 unsigned trib_landing_epoch_of(const struct trib_landing *l, const struct trib_landing_shard *s, const char *digits);
+/* A stream's label: ".../stream/2015-05-11T21:21:33.291" → "2015-05-11T21_21_33.291". */
+void trib_landing_label(const char *arn, struct trib_buf *to);
 /* Decimal digits → 64 with leading zeros; false when it is no number or longer. */
 bool trib_landing_digits(struct trib_view number, char to[TRIB_POSITION_DIGITS + 1]);
 

@@ -16,6 +16,7 @@
 struct trib_env {
     const struct trib_fs *fs;
     struct trib_store *lake;
+    const struct trib_store_remote *remote; /* stores elsewhere; NULL: local ones only */
     struct trib_engine *engine;
     const struct trib_clock *clock; /* for commit timestamps only */
     const struct trib_rng *rng;

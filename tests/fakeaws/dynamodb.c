@@ -287,6 +287,87 @@ static void batch_write_item(struct trib_fakeaws *f, struct fk_req *q, struct fk
     trib_buf_adds(fk_body(r), "{\"UnprocessedItems\":{}}");
 }
 
+/* ---- BatchGetItem ------------------------------------------------------------------------------------------------ */
+enum { BATCH_KEYS = 100, BATCH_BYTES = 16 << 20 };
+
+/* The items of one table's keys; what no longer fits into the answer is left over. */
+static bool batch_read(struct trib_fakeaws *f, struct fk_req *q, struct fk_res *r, struct fk_table *t, json_t *ask,
+                       json_t *left)
+{
+    bool consistent = json_is_true(json_object_get(ask, "ConsistentRead"));
+    json_t *list = json_object_get(ask, "Keys"), *one, *seen = json_object();
+    struct trib_buf *b = fk_body(r);
+    size_t i, n = 0;
+    double units = 0;
+    bool fine = true;
+    json_array_foreach(list, i, one)
+    {
+        json_t *keys = NULL;
+        char *text = json_dumps(one, JSON_COMPACT | JSON_SORT_KEYS);
+        bool twice = json_object_get(seen, text) != NULL;
+        (void)json_object_set_new(seen, text, json_true());
+        free(text);
+        if (twice) {
+            invalid(f, q, r, trib_strdup("Provided list of item keys contains duplicates"));
+        }
+        fine = !twice && key_of(f, q, r, t, one, true, &keys);
+        if (!fine) {
+            break;
+        }
+        const struct fk_item *item = item_of(t, keys);
+        const struct fk_version *v = item == NULL ? NULL : fk_at(item, consistent ? INT64_MAX : read_time(f, q, t));
+        json_decref(keys);
+        if (v != NULL && v->image != NULL && b->n + v->n > BATCH_BYTES) {
+            (void)json_array_append(left, one);
+            continue;
+        }
+        units += fk_read_units(v == NULL ? 0 : v->size, consistent);
+        if (v != NULL && v->image != NULL) {
+            trib_buf_adds(b, n++ > 0 ? "," : "");
+            trib_buf_add(b, v->image, v->n);
+        }
+    }
+    t->spent += units;
+    json_decref(seen);
+    return fine;
+}
+
+/* One table a request is enough here. */
+static void batch_get_item(struct trib_fakeaws *f, struct fk_req *q, struct fk_res *r)
+{
+    json_t *all = json_object_get(q->json, "RequestItems");
+    void *first = json_object_iter(all);
+    json_t *ask = first == NULL ? NULL : json_object_iter_value(first);
+    size_t n = json_array_size(json_object_get(ask, "Keys"));
+    if (json_object_size(all) != 1 || n < 1 || n > BATCH_KEYS) {
+        invalid(f, q, r,
+                trib_strdup(n > BATCH_KEYS ? "Too many items requested for the BatchGetItem call"
+                                           : "1 validation error detected: Value at 'requestItems' failed to satisfy "
+                                             "constraint: Member must have length greater than or equal to 1"));
+        return;
+    }
+    struct fk_table *t = fk_table_find(f, json_object_iter_key(first));
+    if (t == NULL) {
+        fk_error(f, q, r, 400, "ResourceNotFoundException", "Requested resource not found");
+        return;
+    }
+    json_t *left = json_array();
+    if (!fk_spent(f, q, r, t)) {
+        trib_buf_addf(fk_body(r), "{\"Responses\":{\"%s\":[", t->name);
+        if (batch_read(f, q, r, t, ask, left)) {
+            struct trib_buf *b = fk_body(r);
+            trib_buf_adds(b, "]},\"UnprocessedKeys\":{");
+            if (json_array_size(left) > 0) {
+                char *text = json_dumps(left, JSON_COMPACT);
+                trib_buf_addf(b, "\"%s\":{\"ConsistentRead\":true,\"Keys\":%s}", t->name, text);
+                free(text);
+            }
+            trib_buf_adds(b, "}}");
+        }
+    }
+    json_decref(left);
+}
+
 /* ---- Scan -------------------------------------------------------------------------------------------------------- */
 static uint64_t segment_of(const struct fk_item *i, uint64_t total)
 {
@@ -577,6 +658,7 @@ void fk_dynamodb(struct trib_fakeaws *f, struct fk_req *q, struct fk_res *r)
         {"DeleteItem", delete_item},
         {"UpdateItem", update_item},
         {"BatchWriteItem", batch_write_item},
+        {"BatchGetItem", batch_get_item},
         {"Scan", scan},
         {"DescribeTable", describe_table},
         {"ListTables", list_tables},

@@ -139,8 +139,8 @@ static size_t start_of(const struct fk_req *q, const struct fk_table *t, const s
     return i;
 }
 
-static void page(struct trib_fakeaws *f, struct fk_req *q, struct fk_res *r, struct fk_table *t, const struct query *k, const struct hit *all,
-                 size_t n, char **ret_bad)
+static void page(struct trib_fakeaws *f, struct fk_req *q, struct fk_res *r, struct fk_table *t, const struct query *k,
+                 const struct hit *all, size_t n, char **ret_bad)
 {
     const char *filter = fk_str(q->json, "FilterExpression");
     int64_t limit = fk_int(q->json, "Limit", INT64_MAX), seen = 0, count = 0;

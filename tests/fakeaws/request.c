@@ -378,6 +378,15 @@ static void finish(const struct trib_fakeaws *f, struct fk_req *q, struct fk_res
     }
 }
 
+static void drop_headers(struct trib_http_response *r)
+{
+    for (size_t i = 0; i < r->n_headers; i++) {
+        free((void *)(uintptr_t)r->headers[i].name);
+        free((void *)(uintptr_t)r->headers[i].value);
+    }
+    r->n_headers = 0;
+}
+
 static void handle(struct trib_fakeaws *f, const struct trib_http_request *http, struct trib_http_response *ret,
                    struct trib_fakeaws_wire *wire)
 {
@@ -405,6 +414,7 @@ static void handle(struct trib_fakeaws *f, const struct trib_http_request *http,
         answer(f, &q, &r, route);
         wire->delay_us += r.wait_us;
         if (fault == TRIB_FAKEAWS_500_DONE) {
+            drop_headers(ret); /* a length that is not the failure's, for one */
             fk_fault(f, &q, &r, TRIB_FAKEAWS_500);
         }
     }

@@ -199,6 +199,22 @@ static void test_dms(void **state)
     trib_config_free(c);
 }
 
+#define SNAPSHOT "tables:\n  - name: O\n    key: {partition: id}\n    source: {type: snapshot, path: /in"
+
+static void test_snapshot(void **state)
+{
+    (void)state;
+    struct trib_config *c = good(HEAD SNAPSHOT "}\n");
+    assert_int_equal(c->tables[0].source_type, TRIB_SOURCE_SNAPSHOT);
+    assert_int_equal(c->tables[0].snapshot.max_removed, 20);
+    assert_null(c->tables[0].snapshot.accept);
+    trib_config_free(c);
+    c = good(HEAD SNAPSHOT ", max_removed: 0, accept: a/b}\n    silver: [{where: x > 1, table: a}, {table: b}]\n");
+    assert_int_equal(c->tables[0].snapshot.max_removed, 0);
+    assert_string_equal(c->tables[0].snapshot.accept, "a/b");
+    trib_config_free(c);
+}
+
 /* Parentheses in texts and comments do not count. */
 static void test_conditions(void **state)
 {
@@ -233,6 +249,31 @@ static void test_defaults_spelled_out(void **state)
         "    landing: none\n    filter:\n    expectations: []\n    upkeep: {target_file: 128MiB, compact_after: 32, vacuum_after: 168h}\n"
         "    schema: {names: sanitize, infer: True}\n"
         "    silver: {merge: copy-on-write, change_data_feed: false, cluster: [], partition_by: [], mask: {}, sequence: stream, history: none}\n"));
+}
+
+static void test_s3(void **state)
+{
+    (void)state;
+    struct trib_config *c = good("pipeline: shop\nlake: s3://bucket/a/b//\n"
+                                 "aws: {region: eu-west-1, profile: shop}\n"
+                                 "s3: {sse: kms, kms_key: K, bronze: {sse: s3}, gold: {kms_key: G}}\n"
+                                 "tables:\n  - {name: A, key: {partition: a}, source: {type: files, path: s3://inn/}}\n"
+                                 "  - {name: B, key: {partition: a}, source: {type: export, path: s3://inn/x}, "
+                                 "aws: {profile: other}}\n");
+    static const char *const want[TRIB_CFG_S3_PREFIXES][3] = {
+        {"", "kms", "K"}, {"raw/", "kms", "K"}, {"bronze/", "s3", ""}, {"silver/", "kms", "K"}, {"gold/", "kms", "G"}};
+    assert_string_equal(c->lake, "s3://bucket/a/b");
+    assert_string_equal(c->tables[0].source_path, "s3://inn");
+    assert_string_equal(c->tables[1].source_path, "s3://inn/x");
+    assert_string_equal(c->aws.profile, "shop");
+    assert_string_equal(c->tables[1].aws.profile, "other");
+    assert_string_equal(c->tables[1].aws.region, "eu-west-1");
+    for (size_t i = 0; i < TRIB_CFG_S3_PREFIXES; i++) {
+        assert_string_equal(c->s3[i].prefix, want[i][0]);
+        assert_string_equal(c->s3[i].sse, want[i][1]);
+        assert_string_equal(c->s3[i].kms_key == NULL ? "" : c->s3[i].kms_key, want[i][2]);
+    }
+    trib_config_free(c);
 }
 
 static void test_defaults_are_merged(void **state)
@@ -383,12 +424,16 @@ static const struct bad_case bad_cases[] = {
     {HEAD "tables: [{name: A, key: {partition: a}, source: {type: export, request: full}}]\n", "3:64",
      "`source.request` is not in this version"},
     {HEAD "tables: [{name: A, key: {partition: a}, source: {type: files, path: s3://b/p}}]\n", "3:69",
-     "s3:// is not in this version"},
+     "`source.path`: `s3://b/p` names no bucket"},
+    {HEAD "state: s3://bucket/p\n" TABLE, "3:8", "`state`: this is a local path"},
+    {HEAD "s3: {sse: s3, kms_key: k}\n" TABLE, "3:5", "`kms_key` is of use with `sse: kms` only"},
+    {HEAD "s3: {sse: kms, silver: {gold: {sse: s3}}}\n" TABLE, "3:24", "`s3.silver` has no prefixes below it"},
+    {HEAD "s3: {sse: aes}\n" TABLE, "3:11", "`s3.sse`: `aes` is none of kms|s3"},
     {"pipeline: My Shop\nlake: /lake\n" TABLE, "1:11", "`pipeline`: `My Shop` is not of the form [a-z0-9-]"},
     {"pipeline: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\nlake: /l\n" TABLE, "1:11",
      "is longer than 64 bytes"},
-    {"pipeline: shop\nlake: s3://bucket/x\n" TABLE, "2:7", "`lake`: s3:// is not in this version"},
-    {"pipeline: shop\nlake: gs://bucket/x\n" TABLE, "2:7", "only local folders"},
+    {"pipeline: shop\nlake: s3://Bucket/x\n" TABLE, "2:7", "`lake`: `s3://Bucket/x` names no bucket"},
+    {"pipeline: shop\nlake: gs://bucket/x\n" TABLE, "2:7", "only local folders and s3://"},
     {"pipeline: shop\nlake: [a]\n" TABLE, "2:7", "`lake` takes a single value, here is a list"},
     {"pipeline: shop\nlake: ''\n" TABLE, "2:7", "the path is empty"},
     {HEAD "memory: 64MB\n" TABLE, "3:9", "`memory`: `64MB` is no size: a whole number with KiB, MiB, GiB"},
@@ -408,7 +453,6 @@ static const struct bad_case bad_cases[] = {
     {HEAD "aws: {regio: eu-west-1}\n" TABLE, "3:7", "did you mean `region`?"},
     {HEAD "monitor: {listen: '127.0.0.1:1'}\n" TABLE, "3:1", "`monitor` is not in this version"},
     {HEAD "monitor: {lisen: '127.0.0.1:1'}\n" TABLE, "3:11", "did you mean `listen`?"},
-    {HEAD "s3: {sse: kms}\n" TABLE, "3:1", "`s3` is not in this version"},
     {HEAD "s3: {raw: {ssl: kms}}\n" TABLE, "3:12", "unknown key `ssl` in `s3.raw`"},
     {HEAD "alerts: {webhook: x}\n" TABLE, "3:1", "`alerts` is not in this version"},
     {HEAD "discover: {prefix: x}\n" TABLE, "3:1", "`discover` is not in this version"},
@@ -478,6 +522,8 @@ static const struct bad_case bad_cases[] = {
     {HEAD "? [a]\n: b\n", "3:3", "a key must be a word"},
     {HEAD "<<: text\n" TABLE, "1:1", "`<<` takes a mapping"},
     {"pipeline: \"a\\0b\"\n", "1:11", "NUL"},
+    {HEAD SNAPSHOT ", max_removed: 101}\n", "6:54", "is more than 100"},
+    {HEAD SNAPSHOT "}\n    silver: {where: x > 1}\n", "6:20", "one without `where`"},
     {HEAD DMS ", columns: [id]}\n", "6:45", "`source.columns` lacks `n`, which `key` names"},
     {HEAD DMS ", columns: [id, n, id]}\n", "6:53", "`source.columns`: `id` stands there twice, or is empty"},
     {HEAD DMS ", columns: []}\n", "6:45", "`source.columns` is empty: leave it out where the files name their columns"},
@@ -869,9 +915,11 @@ int main(void)
         cmocka_unit_test(test_defaults),
         cmocka_unit_test(test_everything_set),
         cmocka_unit_test(test_dms),
+        cmocka_unit_test(test_snapshot),
         cmocka_unit_test(test_conditions),
         cmocka_unit_test(test_names_by_default),
         cmocka_unit_test(test_defaults_spelled_out),
+        cmocka_unit_test(test_s3),
         cmocka_unit_test(test_defaults_are_merged),
         cmocka_unit_test(test_anchors),
         cmocka_unit_test(test_substitution),

@@ -206,7 +206,7 @@ static void roots(void **state)
         struct trib_err err = {0};
         struct trib_ingest_opts o = options(l);
         char *path = trib_asprintf("%s/%s", l->folder, cases[i].path);
-        ok(trib_source_open(&trib_fs_real, path, &o.source, &err), &err);
+        ok(trib_source_open(&trib_fs_real, NULL, path, &o.source, &err), &err);
         struct trib_taken *t = trib_taken_new(&l->env, "T");
         struct trib_discover *d = trib_discover_new(&l->env, &o);
         gives(d, t, cases[i].expected);
@@ -222,7 +222,7 @@ static void roots(void **state)
     /* the folder copied alone: data/ is the export's, not plain files */
     char *from = trib_asprintf("%s/in/AWSDynamoDB/0171", l->folder), *to = trib_asprintf("%s/copy", l->folder);
     assert_int_equal(rename(from, to), 0);
-    ok(trib_source_open(&trib_fs_real, to, &o.source, &err), &err);
+    ok(trib_source_open(&trib_fs_real, NULL, to, &o.source, &err), &err);
     struct trib_discover *d = trib_discover_new(&l->env, &o);
     gives(d, t, "data/a.json.gz");
     trib_discover_free(d);
@@ -245,7 +245,7 @@ static void own_folder(void **state)
     struct trib_ingest_opts o = options(l);
     o.type = TRIB_SOURCE_EXPORT;
     char *folder = trib_asprintf("%s/in/AWSDynamoDB/0172", l->folder);
-    ok(trib_source_open(&trib_fs_real, folder, &o.source, &err), &err);
+    ok(trib_source_open(&trib_fs_real, NULL, folder, &o.source, &err), &err);
     struct trib_taken *t = trib_taken_new(&l->env, "T");
     struct trib_discover *d = trib_discover_new(&l->env, &o);
     gives(d, t, "../data/w.json.gz");
@@ -275,7 +275,7 @@ static void own_folder(void **state)
     /* a full export's files do not lie there, whatever its manifest says */
     put_text(l, "AWSDynamoDB/0172/manifest-summary.json",
              "{\"exportTime\":\"2026-01-01T00:00:00Z\",\"itemCount\":1,\"outputFormat\":\"DYNAMODB_JSON\"}");
-    ok(trib_source_open(&trib_fs_real, folder, &o.source, &err), &err);
+    ok(trib_source_open(&trib_fs_real, NULL, folder, &o.source, &err), &err);
     d = trib_discover_new(&l->env, &o);
     fails(d, t, "DATA", "outside of the source");
     trib_discover_free(d);
@@ -288,7 +288,7 @@ static void own_folder(void **state)
     folder = trib_asprintf("%s/in/AWSDynamoDB/0173", l->folder);
     assert_int_equal(symlink(folder, link), 0);
     ok(trib_store_remove(l->source, "AWSDynamoDB/data/o.json.gz", &err), &err);
-    ok(trib_source_open(&trib_fs_real, link, &o.source, &err), &err);
+    ok(trib_source_open(&trib_fs_real, NULL, link, &o.source, &err), &err);
     d = trib_discover_new(&l->env, &o);
     gives(d, t, "../data/o.json.gz");
     trib_discover_free(d);
@@ -314,7 +314,7 @@ static void own_folder_ingested(void **state)
     put_export(l, "x/", "0172", "T", false, window, 2);
     put_text(l, "x/AWSDynamoDB/0172/change.json", "{\"pk\":{\"S\":\"k9\"}}");
     char *folder = trib_asprintf("%s/in/x/AWSDynamoDB/0172", l->folder);
-    ok(trib_source_open(&trib_fs_real, folder, &o.source, &err), &err);
+    ok(trib_source_open(&trib_fs_real, NULL, folder, &o.source, &err), &err);
     o.type = TRIB_SOURCE_EXPORT;
     assert_int_equal(drained(l, &o).rows_out, 1);
     answers(l, "bronze/dynamodb/T",

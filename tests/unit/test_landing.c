@@ -156,6 +156,39 @@ static void epochs_of_records(void **state)
     trib_landing_free(l);
 }
 
+static void a_shard_that_an_epoch_does_not_name_was_found_later(void **state)
+{
+    struct lake *lake = *state;
+    struct trib_err err = {0};
+    struct trib_landing *l = trib_landing_new(lake->store, "Later");
+    struct trib_landing_mark mark = {.stream = (char *)STREAM, .shard = (char *)"shardId-1"};
+    (void)snprintf(mark.last, sizeof mark.last, "%s", d40(50));
+    struct trib_landing_epoch e = {.number = 1,
+                                   .opened_us = NOW,
+                                   .reason = (char *)"bootstrap",
+                                   .stream_arn = (char *)"arn:aws:dynamodb:x:1:table/T/stream/2026-05-01T00:00:00.123",
+                                   .snapshot = true};
+    ok(trib_landing_open_epoch(l, &e, &err), &err);
+    add_shard(l, "shardId-1", NULL, 1, 1);
+    e.number = 2;
+    e.marks = &mark;
+    e.n_marks = 1;
+    ok(trib_landing_open_epoch(l, &e, &err), &err);
+    add_shard(l, "shardId-2", "shardId-1", 1, 2); /* by a process that has not seen the second epoch */
+    const struct trib_landing_shard *one = trib_landing_find(l, STREAM, "shardId-1"),
+                                    *two = trib_landing_find(l, STREAM, "shardId-2");
+    assert_int_equal(trib_landing_epoch_of(l, one, d40(50)), 1);
+    assert_int_equal(trib_landing_epoch_of(l, one, d40(51)), 2);
+    assert_int_equal(trib_landing_epoch_of(l, two, d40(1)), 2);
+    e.number = 3; /* a new stream: what is left of the old one stays before it */
+    e.n_marks = 0;
+    e.stream_arn = (char *)"arn:aws:dynamodb:x:1:table/T/stream/2026-06-01T00:00:00.000";
+    ok(trib_landing_open_epoch(l, &e, &err), &err);
+    two = trib_landing_find(l, STREAM, "shardId-2");
+    assert_int_equal(trib_landing_epoch_of(l, two, d40(1)), 2);
+    trib_landing_free(l);
+}
+
 static void names_of_objects(void **state)
 {
     (void)state;
@@ -315,6 +348,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(what_one_writes_another_reads, setup, teardown),
         cmocka_unit_test_setup_teardown(of_two_racers_one_wins, setup, teardown),
         cmocka_unit_test_setup_teardown(epochs_of_records, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_shard_that_an_epoch_does_not_name_was_found_later, setup, teardown),
         cmocka_unit_test(names_of_objects),
         cmocka_unit_test_setup_teardown(positions_are_the_hint_and_what_came_after_it, setup, teardown),
         cmocka_unit_test_setup_teardown(a_newer_format_is_refused_by_name, setup, teardown),

@@ -1,5 +1,5 @@
 /*
- * The capture stage of one table on DynamoDB Streams; see capture.h.
+ * The capture stage of one table, on DynamoDB Streams or Kinesis; see capture.h.
  *
  * The order of a step, and what a crash after each line leaves:
  *   1. epoch and shards: documents, put if absent                       what it says is true, whoever goes on
@@ -59,48 +59,37 @@ void trib_capture_free(struct trib_capture *c)
 
 /* ---- opening ------------------------------------------------------------------------------------------------------ */
 
-static int check_stream(const struct trib_capture *c, const struct trib_table_info *t, struct trib_err *err)
-{
-    if (c->o.stream_arn == NULL && (!t->stream_on || t->stream_arn == NULL)) {
-        return trib_err_set(
-            err, TRIB_E_CONFIG,
-            "table %s: its stream is off. Turn it on: aws dynamodb update-table --table-name %s --stream-specification "
-            "StreamEnabled=true,StreamViewType=NEW_AND_OLD_IMAGES",
-            c->o.table, c->o.table);
-    }
-    if (c->o.stream_arn == NULL && t->view != NULL && strcmp(t->view, "NEW_IMAGE") != 0 &&
-        strcmp(t->view, "NEW_AND_OLD_IMAGES") != 0) {
-        return trib_err_set(
-            err, TRIB_E_CONFIG,
-            "table %s: its stream is %s, whose records lack the new image. Turn it off, then on again with "
-            "StreamViewType=NEW_AND_OLD_IMAGES (a new stream: Tributary takes a new snapshot then)",
-            c->o.table, t->view);
-    }
-    return 0;
-}
-
 static bool same(const char *a, const char *b) { return a == NULL || b == NULL || strcmp(a, b) == 0; }
 
 /* The epoch that what is captured now belongs to: the first, or a further one when the stream or the table is another. */
-static int open_epoch(struct trib_capture *c, const struct trib_table_info *t, const char *arn, int64_t now_us,
-                      struct trib_err *err)
+static int open_epoch(struct trib_capture *c, const struct trib_table_info *t, const struct trib_stream *s,
+                      int64_t now_us, struct trib_err *err)
 {
     const struct trib_landing *l = c->landing;
     const struct trib_landing_epoch *newest = l->n_epochs == 0 ? NULL : &l->epochs[l->n_epochs - 1];
-    const char *reason = newest == NULL                   ? "bootstrap"
-                         : !same(newest->table_id, t->id) ? "the table was deleted and made again"
-                         : !same(newest->stream_arn, arn) ? "a new stream: the one before was turned off"
-                                                          : NULL;
+    const char *reason = newest == NULL                      ? "bootstrap"
+                         : !same(newest->table_id, t->id)    ? "the table was deleted and made again"
+                         : !same(newest->stream_arn, s->pin) ? "a new stream: the one before was turned off"
+                                                             : NULL;
     if (reason == NULL) {
         return 0;
     }
+    /* Of Kinesis the first epoch begins where every record before is surely in its snapshot; a further one where every record that was
+     * captured before is surely older. */
+    int64_t since_us = newest == NULL ? now_us - TRIB_SKEW_US : now_us + TRIB_SKEW_US;
+    size_t n; /* the same Kinesis stream may go on with another table */
+    struct trib_landing_mark *marks = trib_feed_marks(l, s->label, &n);
     const struct trib_landing_epoch e = {.number = (unsigned)l->n_epochs + 1,
                                          .opened_us = now_us,
                                          .reason = (char *)(uintptr_t)reason,
-                                         .stream_arn = (char *)(uintptr_t)arn,
+                                         .since_us = s->protocol->by_time ? since_us : 0,
+                                         .stream_arn = s->pin,
                                          .table_id = t->id,
-                                         .snapshot = c->o.bootstrap != TRIB_BOOTSTRAP_NONE};
+                                         .snapshot = c->o.bootstrap != TRIB_BOOTSTRAP_NONE,
+                                         .n_marks = n,
+                                         .marks = marks};
     int rc = trib_landing_open_epoch(c->landing, &e, err);
+    free(marks);
     if (rc == TRIB_E_EXISTS) {
         rc = trib_landing_refresh(c->landing, err);
     }
@@ -115,21 +104,23 @@ static int open_feed(struct trib_capture *c, int64_t now_us, struct trib_err *er
 {
     struct trib_table_info t;
     TRIB_TRY(trib_table_describe(c->o.aws, c->o.table, &t, err));
-    int rc = check_stream(c, &t, err);
+    struct trib_stream s = {0};
+    const struct trib_feed_protocol *p = c->o.kinesis != NULL ? &trib_protocol_kinesis : &trib_protocol_streams;
+    int rc = p->open(&c->o, &t, &s, err);
     if (rc == 0) {
         rc = trib_landing_refresh(c->landing, err);
     }
     if (rc == 0) {
         rc = trib_landing_load_positions(c->landing, trib_landed_end, c->env->lake, err);
     }
-    const char *arn = c->o.stream_arn != NULL ? c->o.stream_arn : t.stream_arn;
     if (rc == 0) {
-        rc = open_epoch(c, &t, arn, now_us, err);
+        rc = open_epoch(c, &t, &s, now_us, err);
     }
     if (rc == 0) {
-        c->feed = trib_feed_new(c->env, &c->o, c->landing, arn);
+        c->feed = trib_feed_new(c->env, &c->o, c->landing, &s);
         c->refresh_us = now_us + REFRESH_US;
     }
+    trib_stream_free(&s);
     trib_table_info_free(&t);
     return rc;
 }
@@ -142,6 +133,13 @@ static const struct trib_landing_epoch *pending(const struct trib_capture *c)
     const struct trib_landing *l = c->landing;
     const struct trib_landing_epoch *e = l->n_epochs == 0 ? NULL : &l->epochs[l->n_epochs - 1];
     return e != NULL && e->snapshot && trib_landing_snapshot_of(l, e->number) == NULL ? e : NULL;
+}
+
+static void drop_scan(struct trib_capture *c)
+{
+    trib_scan_free(c->scan);
+    c->scan = NULL;
+    c->scan_done = false;
 }
 
 static int seal(struct trib_capture *c, const struct trib_landing_epoch *e, int64_t now_us, struct trib_step *ret,
@@ -170,17 +168,23 @@ static int seal(struct trib_capture *c, const struct trib_landing_epoch *e, int6
     if (rc == 0) {
         ret->worked = true;
         ret->rows_out += records;
-        trib_scan_free(c->scan);
-        c->scan = NULL;
-        c->scan_done = false;
+        drop_scan(c);
     }
     return rc;
+}
+
+/* When it may begin. An epoch that begins at a time waits for that in any case: what was written before must be in it. */
+static int64_t snapshot_us(const struct trib_capture *c, const struct trib_landing_epoch *e)
+{
+    int64_t margin = c->o.once ? 0 : e->opened_us + c->o.margin_us;
+    int64_t since = e->since_us > 0 ? e->since_us + TRIB_SKEW_US : 0;
+    return margin > since ? margin : since;
 }
 
 static int step_snapshot(struct trib_capture *c, int64_t now_us, struct trib_step *ret, struct trib_err *err)
 {
     const struct trib_landing_epoch *e = pending(c);
-    if (e == NULL || (!c->o.once && now_us < e->opened_us + c->o.margin_us)) {
+    if (e == NULL || now_us < snapshot_us(c, e)) {
         return 0;
     }
     if (c->scan == NULL) {
@@ -209,7 +213,7 @@ static int64_t due(const struct trib_capture *c)
     int64_t at = trib_feed_due_us(c->feed);
     const struct trib_landing_epoch *e = pending(c);
     if (e != NULL && !c->scan_done) {
-        int64_t snapshot = c->scan != NULL ? trib_scan_due_us(c->scan) : c->o.once ? 0 : e->opened_us + c->o.margin_us;
+        int64_t snapshot = c->scan != NULL ? trib_scan_due_us(c->scan) : snapshot_us(c, e);
         at = snapshot < at ? snapshot : at;
     }
     return at;
@@ -230,6 +234,14 @@ int trib_capture_step(struct trib_capture *c, int64_t now_us, struct trib_step *
     int64_t read = 0, landed = 0, bytes = 0;
     unsigned epoch = c->landing->epochs[c->landing->n_epochs - 1].number;
     TRIB_TRY(trib_feed_discover(c->feed, now_us, false, err));
+    if (trib_feed_replaced(c->feed)) { /* opened anew, with an epoch of its own */
+        TRIB_TRY(trib_capture_flush(c, now_us, ret, err));
+        trib_feed_free(c->feed);
+        c->feed = NULL;
+        drop_scan(c);
+        ret->worked = true;
+        return 0;
+    }
     TRIB_TRY(trib_feed_read(c->feed, now_us, &read, err));
     TRIB_TRY(trib_feed_land(c->feed, now_us, false, &landed, &bytes, err));
     ret->rows_in = read;
@@ -238,9 +250,7 @@ int trib_capture_step(struct trib_capture *c, int64_t now_us, struct trib_step *
     ret->worked |= read > 0 || landed > 0;
     if (epoch !=
         c->landing->epochs[c->landing->n_epochs - 1].number) { /* a further gap: its snapshot replaces this one */
-        trib_scan_free(c->scan);
-        c->scan = NULL;
-        c->scan_done = false;
+        drop_scan(c);
     }
     TRIB_TRY(step_snapshot(c, now_us, ret, err));
     if (c->o.once && is_done(c)) {

@@ -17,6 +17,7 @@ struct trib_capture_opts {
     const char *pipeline, *table;
     struct trib_aws *aws;   /* [borrow] */
     const char *stream_arn; /* pinned; NULL: the table's own */
+    const char *kinesis;    /* name or ARN of a Kinesis stream, which is captured instead; NULL: DynamoDB Streams */
     enum trib_bootstrap bootstrap;
     const char *bucket, *prefix; /* of exports */
     const char *const *keys;

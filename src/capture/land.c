@@ -111,6 +111,15 @@ static int adopt(struct trib_landing *l, struct trib_landing_shard *s, const cha
     return 0;
 }
 
+int trib_land_errors(struct trib_landing *l, const struct trib_landing_shard *s, const char *first, const char *last,
+                     struct trib_view lines, struct trib_err *err)
+{
+    TRIB_CLEANUP(trib_cleanup_free)
+    char *key = trib_asprintf("%s/_errors/%s.%s.%s.%s.jsonl", l->root, s->stream, s->shard, first, last);
+    int rc = trib_store_put(l->lake, key, lines, true, err);
+    return rc == TRIB_E_EXISTS ? 0 : rc;
+}
+
 int trib_land(struct trib_landing *l, struct trib_landing_shard *s, struct trib_pile *p, bool *ret_lost,
               struct trib_err *err)
 {

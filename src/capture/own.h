@@ -1,5 +1,5 @@
 /*
- * Inside capture: feed.c (shards, lineage, reading), land.c (buffers → objects), scan.c (the snapshot by scan),
+ * Inside capture: feed.c (shards, lineage, reading), streams.c and kinesis.c (the services they come from), land.c (buffers → objects), scan.c (the snapshot by scan),
  * table.c (calls about the table), capture.c (the stage). Nobody else includes this.
  */
 #ifndef TRIB_CAPTURE_OWN_H
@@ -23,26 +23,98 @@ TRIB_CHECKED int trib_table_describe(struct trib_aws *aws, const char *table, st
                                      struct trib_err *err);
 void trib_table_info_free(struct trib_table_info *t);
 
-struct trib_found_shard {
-    char *id, *parent; /* parent NULL: none named */
-    bool closed;
-};
-struct trib_found {
-    struct trib_found_shard *shards; /* in order of ids */
-    size_t n, cap;
-    char *view;   /* stream view type */
-    char *status; /* ENABLED, DISABLED, … */
-    int pages;    /* calls that it took */
-};
-/* All pages of DescribeStream. NOT_FOUND: the stream is gone. */
-TRIB_CHECKED int trib_stream_describe(struct trib_aws *aws, const char *arn, struct trib_found *ret,
-                                      struct trib_err *err);
-void trib_found_free(struct trib_found *f);
+/* One call of a JSON service; its reply's body. [out] trib_buf_free on success only */
+TRIB_CHECKED int trib_capture_call(struct trib_aws *aws, const char *service, const char *target,
+                                   const struct trib_buf *body, struct trib_buf *ret, struct trib_err *err);
 
 /* One member of a reply's top level as text (strings unescaped), NULL when it is absent or null. [out] free() */
 char *trib_reply_text(struct trib_view reply, const char *name);
 /* The member's value as it stands; n 0: absent. Nothing else of the reply is looked at. */
 struct trib_view trib_reply_value(struct trib_view reply, const char *name);
+
+/* An array's elements that are objects, in order; stops where fn does not return 0. */
+TRIB_CHECKED int trib_reply_each(struct trib_view array,
+                                 int (*fn)(void *ctx, struct trib_view object, struct trib_err *err), void *ctx,
+                                 struct trib_err *err);
+/* Whole number of a member; 0: absent, or none. */
+int64_t trib_reply_number(struct trib_view reply, const char *name);
+
+/* ---- protocols: what feed.c must know of a service (streams.c: DynamoDB Streams; kinesis.c) -------------------------- */
+
+struct trib_stream {
+    const struct trib_feed_protocol *protocol;
+    char *arn;   /* for calls */
+    char *pin;   /* this very stream, not one made again under its name: epochs name it */
+    char *label; /* names its objects and documents */
+};
+void trib_stream_free(struct trib_stream *s);
+
+struct trib_found_shard {
+    char *id, *parent, *adjacent; /* parents NULL: none named; adjacent: the second of a merge */
+};
+struct trib_found {
+    struct trib_found_shard *shards; /* in order of ids */
+    size_t n, cap;
+    int64_t retention_us; /* what was written is kept this long */
+    int pages;            /* calls that it took */
+    bool replaced;        /* another stream stands under this name now */
+};
+void trib_found_free(struct trib_found *f);
+/* [take] s */
+void trib_found_add(struct trib_found *f, const struct trib_found_shard *s);
+/* In order, each once: pages of an inconsistent listing may overlap. */
+void trib_found_sort(struct trib_found *f);
+
+/* What an error of a call about a shard means. */
+enum trib_trouble {
+    TRIB_TROUBLE_FATAL,    /* told */
+    TRIB_TROUBLE_LATER,    /* again in a while */
+    TRIB_TROUBLE_ITERATOR, /* again with a new iterator */
+    TRIB_TROUBLE_TRIMMED,  /* records are lost, reading goes on at the horizon */
+    TRIB_TROUBLE_GONE,     /* so is the shard */
+    TRIB_TROUBLE_LOOK,     /* the stream may be another now: look which shards there are, then again */
+};
+
+struct trib_shard_record {
+    char digits[TRIB_POSITION_DIGITS + 1];
+    enum trib_record_is {
+        TRIB_RECORD_CHANGE,
+        TRIB_RECORD_FOREIGN, /* of another table */
+        TRIB_RECORD_BAD,     /* unreadable: kept below _errors/ with its reason */
+    } is;
+    struct trib_view text; /* of a change: the JSON object to land; else as the service gave it */
+    int64_t time_us;
+    const char *reason;
+};
+typedef int (*trib_shard_record_fn)(void *ctx, const struct trib_shard_record *r, struct trib_err *err);
+
+struct trib_feed_protocol {
+    const char *service, *iterator_target, *records_target;
+    unsigned reads;         /* side by side: a page's size bounds it */
+    int64_t busy_us;        /* between reads of one shard */
+    int64_t bytes_a_second; /* of one shard; 0: not counted */
+    int64_t iterator_us;    /* an iterator is good for */
+    int64_t quiet_us;       /* empty pages over this long: nothing older is on its way */
+    int64_t disorder_us;    /* a record may come this much after one that was written later */
+    bool by_time;           /* the creation time orders changes, not the place: epochs begin at a time (since_us) */
+    TRIB_CHECKED int (*open)(const struct trib_capture_opts *o, const struct trib_table_info *t,
+                             struct trib_stream *ret, struct trib_err *err);
+    /* All shards. NOT_FOUND: the stream is gone. */
+    TRIB_CHECKED int (*list)(struct trib_aws *aws, const struct trib_stream *s, struct trib_found *ret,
+                             struct trib_err *err);
+    void (*iterator_body)(const struct trib_stream *s, const char *shard,
+                          const char *after /* without zeros in front; NULL: from TRIM_HORIZON */, struct trib_buf *to);
+    enum trib_trouble (*trouble)(const struct trib_err *why);
+    /* Every record of a page, in order. */
+    TRIB_CHECKED int (*records)(const struct trib_stream *s, const char *table, const char *shard,
+                                struct trib_view reply, trib_shard_record_fn fn, void *ctx, struct trib_err *err);
+    /* How far this page's end is behind the newest record; 0: all is read. */
+    int64_t (*behind_us)(struct trib_view reply);
+};
+extern const struct trib_feed_protocol trib_protocol_streams, trib_protocol_kinesis;
+
+/* Clocks differ by this at most: ours and those that stamp records (merge.md: AWS allows 1 min). */
+#define TRIB_SKEW_US (60 * TRIB_SECOND_US)
 
 /* ---- land.c: buffers → objects ------------------------------------------------------------------------------------ */
 
@@ -69,13 +141,18 @@ TRIB_CHECKED int trib_land(struct trib_landing *l, struct trib_landing_shard *s,
                            struct trib_err *err);
 /* trib_landing_end_fn; ctx: the lake (struct trib_store). */
 int trib_landed_end(void *ctx, const char *lake_key, char ret_last[TRIB_POSITION_DIGITS + 1], struct trib_err *err);
+/* Records that cannot be read, a line each, of one page: _errors/<stream>.<shard>.<first>.<last>.jsonl. The name tells the content, so that
+ * one that is there already is this one. */
+TRIB_CHECKED int trib_land_errors(struct trib_landing *l, const struct trib_landing_shard *s, const char *first,
+                                  const char *last, struct trib_view lines, struct trib_err *err);
 TRIB_CHECKED int trib_zstd(struct trib_view data, struct trib_buf *to, struct trib_err *err);
 
 /* ---- feed.c: the shards of one stream ----------------------------------------------------------------------------- */
 
 struct trib_feed;
+/* [take] stream */
 struct trib_feed *trib_feed_new(const struct trib_env *env, const struct trib_capture_opts *o, struct trib_landing *l,
-                                const char *arn);
+                                struct trib_stream *stream);
 void trib_feed_free(struct trib_feed *f);
 /* Looks which shards there are, where that is due or `now_or_never`. Shards that are new get their documents; a shard of unknown
  * ancestry, or one that is gone with records unread, opens an epoch. */
@@ -89,8 +166,11 @@ int64_t trib_feed_due_us(const struct trib_feed *f);
 /* Everything written before `us` is read (not: landed): each open shard had empty pages for two seconds since then, or a
  * record written later; and the shards were looked at since the last one ended. */
 bool trib_feed_caught_up(const struct trib_feed *f, int64_t us);
-/* Where each shard of the stream stands now, ended ones too (landing.h: one that is not named was found later); the caller frees the array, the texts are borrowed from the landing. */
-struct trib_landing_mark *trib_feed_marks(const struct trib_feed *f, size_t *ret_n);
+/* Another stream stands under this name: what is read is landed, then this feed is of no more use. */
+bool trib_feed_replaced(const struct trib_feed *f);
+/* Where each shard of a stream stands now, ended ones too (landing.h: one that is not named was found later); the caller frees the array, the texts
+ * are borrowed from the landing. */
+struct trib_landing_mark *trib_feed_marks(const struct trib_landing *l, const char *label, size_t *ret_n);
 
 /* ---- scan.c: a snapshot by scan ----------------------------------------------------------------------------------- */
 

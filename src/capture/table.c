@@ -1,5 +1,5 @@
 /*
- * What DynamoDB says about a table and its stream, and how replies are looked into. Owns nothing, remembers nothing.
+ * What DynamoDB says about a table, how replies are looked into, lists of shards. Owns nothing, remembers nothing.
  * Threads: any. Replies are scanned, not made into documents: a page of records can be a megabyte.
  */
 #include <stdlib.h>
@@ -8,7 +8,7 @@
 #include "dynamodb/item.h"
 #include "dynamodb/json.h"
 
-enum { DEPTH = 128, BODY_MAX = 1 << 20, PAGES_MAX = 100000 };
+enum { DEPTH = 128, BODY_MAX = 1 << 20 };
 
 /* ---- JSON --------------------------------------------------------------------------------------------------------- */
 
@@ -56,7 +56,24 @@ static char *text_of(struct trib_view value)
 
 char *trib_reply_text(struct trib_view reply, const char *name) { return text_of(trib_reply_value(reply, name)); }
 
-static int64_t number_of(struct trib_view reply, const char *name)
+int trib_reply_each(struct trib_view array, int (*fn)(void *ctx, struct trib_view object, struct trib_err *err),
+                    void *ctx, struct trib_err *err)
+{
+    struct trib_json j = trib_json_of(array);
+    struct trib_view one;
+    if (array.n == 0 || !trib_json_take(&j, '[')) {
+        return 0;
+    }
+    while (trib_json_ws(&j) && *j.p == '{' && trib_json_skip(&j, DEPTH, &one)) {
+        TRIB_TRY(fn(ctx, one, err));
+        if (!trib_json_take(&j, ',')) {
+            break;
+        }
+    }
+    return 0;
+}
+
+int64_t trib_reply_number(struct trib_view reply, const char *name)
 {
     struct trib_view v = trib_reply_value(reply, name);
     TRIB_CLEANUP(trib_cleanup_free) char *text = trib_strndup(v.n == 0 ? "" : v.p, v.n);
@@ -65,16 +82,15 @@ static int64_t number_of(struct trib_view reply, const char *name)
 
 /* ---- the table ---------------------------------------------------------------------------------------------------- */
 
-/* Calls and hands the body over; *to is freed by the caller on success only. */
-static int call(struct trib_aws *aws, const char *service, const char *target, const struct trib_buf *body,
-                struct trib_buf *to, struct trib_err *err)
+int trib_capture_call(struct trib_aws *aws, const char *service, const char *target, const struct trib_buf *body,
+                      struct trib_buf *ret, struct trib_err *err)
 {
     /* Pages of a listing follow each other faster than they are allowed to: tries enough to wait for the next second. */
     struct trib_aws_call c = {
         .service = service, .target = target, .body = trib_buf_view(body), .retry = {10, 100000, 2000000}};
     int rc = trib_aws_call(aws, &c, err);
     if (rc == 0) {
-        *to = c.response.body;
+        *ret = c.response.body;
         c.response.body = (struct trib_buf){0};
     }
     trib_http_response_free(&c.response);
@@ -97,7 +113,7 @@ int trib_table_describe(struct trib_aws *aws, const char *table, struct trib_tab
     trib_buf_adds(&body, "{\"TableName\":");
     trib_json_string(&body, trib_view_of(table));
     trib_buf_addc(&body, '}');
-    int rc = call(aws, "dynamodb", "DynamoDB_20120810.DescribeTable", &body, &reply, err);
+    int rc = trib_capture_call(aws, "dynamodb", "DynamoDB_20120810.DescribeTable", &body, &reply, err);
     trib_buf_free(&body);
     if (rc != 0) {
         return trib_err_wrap(err, "table %s", table);
@@ -109,8 +125,8 @@ int trib_table_describe(struct trib_aws *aws, const char *table, struct trib_tab
                                    .stream_arn = trib_reply_text(t, "LatestStreamArn"),
                                    .stream_on = trib_view_is(trib_reply_value(stream, "StreamEnabled"), "true"),
                                    .view = trib_reply_text(stream, "StreamViewType"),
-                                   .items = number_of(t, "ItemCount"),
-                                   .bytes = number_of(t, "TableSizeBytes")};
+                                   .items = trib_reply_number(t, "ItemCount"),
+                                   .bytes = trib_reply_number(t, "TableSizeBytes")};
     trib_buf_free(&reply);
     if (info.arn == NULL) {
         trib_table_info_free(&info);
@@ -120,40 +136,36 @@ int trib_table_describe(struct trib_aws *aws, const char *table, struct trib_tab
     return 0;
 }
 
-/* ---- its stream --------------------------------------------------------------------------------------------------- */
+/* ---- shards -------------------------------------------------------------------------------------------------------- */
+
+void trib_stream_free(struct trib_stream *s)
+{
+    free(s->arn);
+    free(s->pin);
+    free(s->label);
+    *s = (struct trib_stream){0};
+}
+
+static void shard_free(struct trib_found_shard *s)
+{
+    free(s->id);
+    free(s->parent);
+    free(s->adjacent);
+}
 
 void trib_found_free(struct trib_found *f)
 {
     for (size_t i = 0; i < f->n; i++) {
-        free(f->shards[i].id);
-        free(f->shards[i].parent);
+        shard_free(&f->shards[i]);
     }
     free(f->shards);
-    free(f->view);
-    free(f->status);
     *f = (struct trib_found){0};
 }
 
-static void add_shards(struct trib_view list, struct trib_found *f)
+void trib_found_add(struct trib_found *f, const struct trib_found_shard *s)
 {
-    struct trib_json j = trib_json_of(list);
-    if (!trib_json_take(&j, '[')) {
-        return;
-    }
-    struct trib_view one;
-    while (trib_json_ws(&j) && *j.p == '{' && trib_json_skip(&j, DEPTH, &one)) {
-        struct trib_view range = trib_reply_value(one, "SequenceNumberRange");
-        struct trib_found_shard s = {.id = trib_reply_text(one, "ShardId"),
-                                     .parent = trib_reply_text(one, "ParentShardId"),
-                                     .closed = trib_reply_value(range, "EndingSequenceNumber").n > 0};
-        if (s.id != NULL) {
-            TRIB_GROW(f->shards, f->cap, f->n + 1);
-            f->shards[f->n++] = s;
-        }
-        if (!trib_json_take(&j, ',')) {
-            break;
-        }
-    }
+    TRIB_GROW(f->shards, f->cap, f->n + 1);
+    f->shards[f->n++] = *s;
 }
 
 static int by_id(const void *a, const void *b)
@@ -161,8 +173,7 @@ static int by_id(const void *a, const void *b)
     return strcmp(((const struct trib_found_shard *)a)->id, ((const struct trib_found_shard *)b)->id);
 }
 
-/* Pages of an inconsistent listing may overlap. */
-static void sort_shards(struct trib_found *f)
+void trib_found_sort(struct trib_found *f)
 {
     if (f->n < 2) {
         return;
@@ -171,51 +182,10 @@ static void sort_shards(struct trib_found *f)
     size_t kept = 1;
     for (size_t i = 1; i < f->n; i++) {
         if (strcmp(f->shards[i].id, f->shards[kept - 1].id) == 0) {
-            f->shards[kept - 1].closed |= f->shards[i].closed;
-            free(f->shards[i].id);
-            free(f->shards[i].parent);
+            shard_free(&f->shards[i]);
         } else {
             f->shards[kept++] = f->shards[i];
         }
     }
     f->n = kept;
-}
-
-int trib_stream_describe(struct trib_aws *aws, const char *arn, struct trib_found *ret, struct trib_err *err)
-{
-    struct trib_found f = {0};
-    TRIB_CLEANUP(trib_cleanup_free) char *after = NULL;
-    for (int page = 0; page < PAGES_MAX; page++) {
-        struct trib_buf body, reply;
-        trib_buf_init(&body, BODY_MAX);
-        trib_buf_adds(&body, "{\"StreamArn\":");
-        trib_json_string(&body, trib_view_of(arn));
-        if (after != NULL) {
-            trib_buf_adds(&body, ",\"ExclusiveStartShardId\":");
-            trib_json_string(&body, trib_view_of(after));
-        }
-        trib_buf_addc(&body, '}');
-        int rc = call(aws, "streams.dynamodb", "DynamoDBStreams_20120810.DescribeStream", &body, &reply, err);
-        trib_buf_free(&body);
-        if (rc != 0) {
-            trib_found_free(&f);
-            return trib_err_wrap(err, "stream %s", arn);
-        }
-        struct trib_view d = trib_reply_value(trib_buf_view(&reply), "StreamDescription");
-        add_shards(trib_reply_value(d, "Shards"), &f);
-        f.pages = page + 1;
-        if (page == 0) {
-            f.view = trib_reply_text(d, "StreamViewType");
-            f.status = trib_reply_text(d, "StreamStatus");
-        }
-        free(after);
-        after = trib_reply_text(d, "LastEvaluatedShardId");
-        trib_buf_free(&reply);
-        if (after == NULL) {
-            break;
-        }
-    }
-    sort_shards(&f);
-    *ret = f;
-    return 0;
 }

@@ -51,10 +51,13 @@ struct trib_change {
     enum trib_record_kind kind;
     enum trib_op op;
     struct trib_view keys; /* {"pk":{"S":…},…} raw JSON object; n == 0 when the record kind has none (exports, items) */
-    struct trib_view new_image;       /* raw JSON object of attributes; n == 0 for a REMOVE */
-    struct trib_view old_image;       /* n == 0 when absent */
-    struct trib_view event_id;        /* decoded text, n == 0 when the record has none */
-    struct trib_view sequence_number; /* STREAMS: decimal digits, 1 to 40, without leading zeros; DMS: 40 */
+    struct trib_view new_image; /* raw JSON object of attributes; n == 0 for a REMOVE */
+    struct trib_view old_image; /* n == 0 when absent */
+    struct trib_view event_id;  /* decoded text, n == 0 when the record has none */
+    struct trib_view
+        sequence_number; /* STREAMS: decimal digits, 1 to 40, without leading zeros; DMS: 40. KINESIS: Kinesis's own, where
+                                       * the landing kept it (docs/formats/landing.md): a place in a shard, no order of changes */
+    struct trib_view table; /* KINESIS: tableName; n == 0 when absent */
     int64_t time_us;   /* ApproximateCreationDateTime or WriteTimestampMicros in µs; -1 when the record has none */
     bool state;        /* DMS: of a full load, a state of the world */
     bool ttl;          /* deleted by TTL: userIdentity Service dynamodb.amazonaws.com */
@@ -85,6 +88,16 @@ struct trib_reader_opts {
     struct trib_record_limits limits; /* zero: defaults */
     bool hold;                        /* views stay valid until trib_reader_release, not only until the next call */
 };
+
+/*
+ * One record that is whole already, with nothing around it but blanks; depth: deepest nesting. false: it is none, ret_bad->reason
+ * says why. Views point into text; offset, length and raw are not set.
+ */
+TRIB_CHECKED bool trib_change_of(struct trib_view text, unsigned depth, struct trib_change *ret,
+                                 struct trib_bad *ret_bad);
+
+/* The member that the landing adds to a Kinesis record: Kinesis's sequence number, as text. */
+#define TRIB_KINESIS_NUMBER "kinesisSequenceNumber"
 
 /* Pull of decoded bytes: returns bytes put into `to` (at most n), 0 at the end, or -code with *err filled. A truncated or
  * damaged compressed stream gives what was good first, then -TRIB_E_DATA. */

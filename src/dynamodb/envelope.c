@@ -8,6 +8,8 @@
 #include "dynamodb/item.h"
 #include "dynamodb/reader.h"
 
+enum { STREAMS_DIGITS = 40, KINESIS_DIGITS = 64 };
+
 static enum trib_envelope bad_record(struct trib_bad *bad, const char *reason)
 {
     (void)snprintf(bad->reason, sizeof bad->reason, "%s", reason);
@@ -88,7 +90,8 @@ static bool service_delete(struct trib_view identity)
     return trib_view_is(type, "Service") && trib_view_is(who, "dynamodb.amazonaws.com");
 }
 
-static bool sequence_number(struct trib_view v, struct trib_view *ret)
+/* Digits, at most this many, without leading zeros. */
+static bool sequence_number(struct trib_view v, size_t most, struct trib_view *ret)
 {
     struct trib_view d = plain(v);
     if (d.n == 0) {
@@ -103,12 +106,15 @@ static bool sequence_number(struct trib_view v, struct trib_view *ret)
             return false;
         }
     }
+    if (d.n < 1 || d.n > most) {
+        return false;
+    }
     *ret = d;
-    return d.n >= 1 && d.n <= 40;
+    return true;
 }
 
 struct envelope {
-    struct trib_view event_name, event_id, dynamodb, identity, format, table, source_arn, item, items, records,
+    struct trib_view event_name, event_id, dynamodb, identity, format, table, source_arn, number, item, items, records,
         metadata, keys, new_image, old_image, put, del, requests;
     size_t n;
 };
@@ -125,6 +131,7 @@ static void collect(struct trib_view value, struct envelope *e)
                  {"recordFormat", offsetof(struct envelope, format)},
                  {"tableName", offsetof(struct envelope, table)},
                  {"eventSourceARN", offsetof(struct envelope, source_arn)},
+                 {TRIB_KINESIS_NUMBER, offsetof(struct envelope, number)},
                  {"Item", offsetof(struct envelope, item)},
                  {"Items", offsetof(struct envelope, items)},
                  {"Records", offsetof(struct envelope, records)},
@@ -235,7 +242,10 @@ static enum trib_envelope stream_record(const struct envelope *e, const char *ta
     if (!is_object(c->old_image)) {
         c->old_image = (struct trib_view){NULL, 0};
     }
-    if (!kinesis && !sequence_number(number, &c->sequence_number)) {
+    if (kinesis) { /* a foreign one is nothing to us */
+        c->table = plain(e->table);
+        (void)sequence_number(e->number, KINESIS_DIGITS, &c->sequence_number);
+    } else if (!sequence_number(number, STREAMS_DIGITS, &c->sequence_number)) {
         return bad_record(bad, "SequenceNumber is missing, or not 1 to 40 digits");
     }
     struct trib_view precision = plain(find(e->dynamodb, "ApproximateCreationDateTimePrecision"));
@@ -390,6 +400,19 @@ enum trib_envelope trib_envelope_open(struct trib_container *c, struct trib_view
         return bad_record(bad, "invalid UTF-8");
     }
     return one(value, o, c, change, bad);
+}
+
+bool trib_change_of(struct trib_view text, unsigned depth, struct trib_change *ret, struct trib_bad *ret_bad)
+{
+    static const struct trib_reader_opts none = {.kind = TRIB_KIND_AUTO};
+    struct trib_json j = trib_json_of(text);
+    struct trib_view value;
+    *ret_bad = (struct trib_bad){0};
+    if (text.n == 0 || !trib_json_ws(&j) || !trib_json_skip(&j, depth, &value) || trib_json_ws(&j)) {
+        (void)bad_record(ret_bad, "not one whole JSON value");
+        return false;
+    }
+    return trib_envelope_open(NULL, value, &none, ret, ret_bad) == TRIB_ENVELOPE_CHANGE;
 }
 
 enum trib_envelope trib_container_next(struct trib_container *c, const struct trib_reader_opts *o,

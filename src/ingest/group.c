@@ -254,10 +254,19 @@ static int rank_streams(const struct filler *f, const struct trib_change *c, str
     uint32_t generation = CHANGE;
     char digits[TRIB_POSITION_DIGITS + 1];
     if (f->shard != NULL && trib_landing_digits(c->sequence_number, digits)) {
-        epoch = trib_landing_epoch_of(f->g->b->o->landing, f->shard, digits);
+        epoch = trib_landing_epoch_of(f->g->b->o->landing, f->shard, digits, c->time_us);
         generation = f->shard->generation;
     }
     return trib_sequence_format(r->sequence, epoch, generation, c->sequence_number, err);
+}
+
+/* A Kinesis record: its time orders it, its place in the landing tells the epoch. */
+static unsigned kinesis_epoch(const struct filler *f, const struct trib_change *c)
+{
+    char digits[TRIB_POSITION_DIGITS + 1];
+    return f->shard != NULL && trib_landing_digits(c->sequence_number, digits)
+               ? trib_landing_epoch_of(f->g->b->o->landing, f->shard, digits, c->time_us)
+               : EPOCH;
 }
 
 /* Sets the rank, or *ret_why for a record that cannot be ranked. */
@@ -286,7 +295,7 @@ static void rank_record(struct filler *f, const struct trib_change *c, const str
             *ret_why = "the record has no ApproximateCreationDateTime";
             return;
         }
-        trib_sequence_format_us(r->sequence, EPOCH, CHANGE, c->time_us);
+        trib_sequence_format_us(r->sequence, kinesis_epoch(f, c), CHANGE, c->time_us);
         return;
     case TRIB_KIND_INCREMENTAL_EXPORT:
         r->origin = trib_origin_text(TRIB_ORIGIN_EXPORT);

@@ -15,13 +15,13 @@ struct view {
     struct trib_snapshot s;
 };
 
-/* The newest snapshot that is full and asks for this; the first epoch's has nothing before it. NULL: none. */
+/* The newest snapshot that asks for this. NULL: none. */
 static struct trib_landing_snapshot *newest_full(const struct trib_landing *l)
 {
     struct trib_landing_snapshot *found = NULL;
     for (size_t i = 0; i < l->n_snapshots; i++) {
         struct trib_landing_snapshot *s = &l->snapshots[i];
-        if (s->full && s->epoch > 1 && (found == NULL || s->epoch > found->epoch)) {
+        if (trib_landing_wants_gone(l, s) && (found == NULL || s->epoch > found->epoch)) {
             found = s;
         }
     }

@@ -48,7 +48,8 @@ struct trib_cfg_s3 {
 /* Of a source that is captured. */
 struct trib_cfg_capture {
     bool on;
-    char *stream; /* ARN; NULL: the table's own */
+    char *stream;  /* ARN of a DynamoDB stream; NULL: the table's own */
+    char *kinesis; /* name or ARN of a Kinesis stream; NULL: DynamoDB Streams */
     enum trib_bootstrap bootstrap;
     char *bucket, *prefix;
     unsigned segments;

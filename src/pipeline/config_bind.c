@@ -190,8 +190,8 @@ static void bind_source(struct trib_cfg_work *w, const struct trib_yaml *table, 
         trib_key_choice(trib_key_find("tables.source.type")->choices, type->text) < 0) {
         return;
     }
-    static const enum trib_source_type types[] = {TRIB_SOURCE_FILES, TRIB_SOURCE_EXPORT, TRIB_SOURCE_LANDING,
-                                                  TRIB_SOURCE_DMS, TRIB_SOURCE_SNAPSHOT};
+    static const enum trib_source_type types[] = {TRIB_SOURCE_FILES,   TRIB_SOURCE_EXPORT, TRIB_SOURCE_LANDING,
+                                                  TRIB_SOURCE_LANDING, TRIB_SOURCE_DMS,    TRIB_SOURCE_SNAPSHOT};
     t->source_type = types[choice_of(s, "tables.source.type")];
     if (t->source_type == TRIB_SOURCE_LANDING) {
         trib_config_bind_capture(w, table, s, t);

@@ -202,11 +202,11 @@ static const struct trib_key keys[] = {
     {.path = "tables.source.type",
      .form = TRIB_KEY_CHOICE,
      .flags = TRIB_KEY_REQUIRED,
-     .choices = "files|export|streams|dms|snapshot",
-     .choices_later = "kinesis|scan|poll",
+     .choices = "files|export|streams|kinesis|dms|snapshot",
+     .choices_later = "scan|poll",
      .text =
          "`files`: a folder of change records and exports, new files are picked up; the kind is detected per file. `export`: a finished DynamoDB export. "
-         "`streams`: DynamoDB Streams, live. `dms`: files that AWS DMS wrote to an S3 target for one table, full load and changes, CSV or Parquet. "
+         "`streams`: DynamoDB Streams, live. `kinesis`: Kinesis Data Streams for DynamoDB, live. `dms`: files that AWS DMS wrote to an S3 target for one table, full load and changes, CSV or Parquet. "
          "`snapshot`: full snapshots that come now and then; the newest is compared with Silver, what differs is a change, what is missing is a delete."},
     {.path = "tables.source.path",
      .form = TRIB_KEY_PATH,
@@ -260,13 +260,14 @@ static const struct trib_key keys[] = {
     {.path = "tables.source.stream",
      .form = TRIB_KEY_TEXT,
      .only = "streams|kinesis",
-     .text = "ARN of the stream, or name of the Kinesis stream."},
+     .text =
+         "`streams`: ARN of the stream; without it the table's own. `kinesis`: name or ARN of the Kinesis stream that the table writes to, required."},
     {.path = "tables.source.bootstrap",
      .form = TRIB_KEY_CHOICE,
      .choices = "scan|none",
      .choices_later = "export",
      .initial = "scan",
-     .only = "streams",
+     .only = "streams|kinesis",
      .text = "How the first state is taken."},
     {.path = "tables.source.bucket",
      .form = TRIB_KEY_TEXT,

@@ -21,6 +21,30 @@ void trib_config_bind_aws(const struct trib_yaml *root, const struct trib_yaml *
                                 .external_id = either(own, top, "aws.external_id")};
 }
 
+/* The key `stream` is an ARN of DynamoDB's, or names a Kinesis stream: by type. */
+static void check_stream(struct trib_cfg_work *w, const struct trib_yaml *source, struct trib_cfg_capture *c)
+{
+    const struct trib_yaml *type = trib_yaml_get(source, "type"), *stream = trib_yaml_get(source, "stream");
+    if (strcmp(type->text, "kinesis") != 0) {
+        if (c->stream != NULL && strncmp(c->stream, "arn:", 4) != 0) {
+            trib_problem_at(
+                w->problems, stream,
+                "`source.stream`: the ARN of a DynamoDB stream is needed (arn:…:table/NAME/stream/TIME); leave it out for the table's own");
+        }
+        return;
+    }
+    c->kinesis = c->stream;
+    c->stream = NULL;
+    if (c->kinesis == NULL) {
+        trib_problem_at(
+            w->problems, source,
+            "the key `stream` is missing in `source`: the name of the Kinesis stream that the table writes to");
+    } else if (strncmp(c->kinesis, "arn:", 4) == 0 && strstr(c->kinesis, ":stream/") == NULL) {
+        trib_problem_at(w->problems, stream,
+                        "`source.stream`: this is no ARN of a Kinesis stream (arn:…:stream/NAME); its name will do");
+    }
+}
+
 void trib_config_bind_capture(struct trib_cfg_work *w, const struct trib_yaml *table, const struct trib_yaml *source,
                               struct trib_cfg_table *t)
 {
@@ -39,11 +63,7 @@ void trib_config_bind_capture(struct trib_cfg_work *w, const struct trib_yaml *t
             w->problems, landing,
             "`landing: none` for a source that is captured is not in this version of Tributary; leave `landing` out");
     }
-    if (t->capture.stream != NULL && strncmp(t->capture.stream, "arn:", 4) != 0) {
-        trib_problem_at(
-            w->problems, trib_yaml_get(source, "stream"),
-            "`source.stream`: the ARN of a DynamoDB stream is needed (arn:…:table/NAME/stream/TIME); leave it out for the table's own");
-    }
+    check_stream(w, source, &t->capture);
 }
 
 bool trib_config_is_s3(const char *text) { return strncmp(text, "s3://", 5) == 0; }
@@ -89,6 +109,7 @@ void trib_config_free_live(struct trib_cfg_table *t)
 {
     trib_config_free_aws(&t->aws);
     free(t->capture.stream);
+    free(t->capture.kinesis);
     free(t->capture.bucket);
     free(t->capture.prefix);
 }

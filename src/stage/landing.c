@@ -62,6 +62,7 @@ void trib_landing_epoch_free(struct trib_landing_epoch *e)
     free(e->reason);
     free(e->stream_arn);
     free(e->table_id);
+    free(e->label);
     marks_free(e->marks, e->n_marks);
     *e = (struct trib_landing_epoch){0};
 }
@@ -72,6 +73,7 @@ void trib_landing_epoch_copy(const struct trib_landing_epoch *e, struct trib_lan
     ret->reason = copy_or_null(e->reason);
     ret->stream_arn = copy_or_null(e->stream_arn);
     ret->table_id = copy_or_null(e->table_id);
+    ret->label = NULL;
     ret->marks = marks_copy(e->marks, e->n_marks);
 }
 
@@ -80,6 +82,7 @@ void trib_landing_shard_free(struct trib_landing_shard *s)
     free(s->stream);
     free(s->shard);
     free(s->parent);
+    free(s->adjacent);
     *s = (struct trib_landing_shard){0};
 }
 
@@ -89,6 +92,7 @@ void trib_landing_shard_copy(const struct trib_landing_shard *s, struct trib_lan
     ret->stream = trib_strdup(s->stream);
     ret->shard = trib_strdup(s->shard);
     ret->parent = copy_or_null(s->parent);
+    ret->adjacent = copy_or_null(s->adjacent);
 }
 
 void trib_landing_snapshot_free(struct trib_landing_snapshot *s)
@@ -167,44 +171,61 @@ struct trib_landing_shard *trib_landing_find(const struct trib_landing *l, const
     return found ? &l->shards[at] : NULL;
 }
 
-void trib_landing_label(const char *arn, struct trib_buf *to)
+char *trib_landing_label_of(const char *pin)
 {
-    const char *slash = strrchr(arn, '/');
-    for (const char *c = slash == NULL ? arn : slash + 1; *c != '\0'; c++) {
+    const char *slash = strrchr(pin, '/');
+    char *label = trib_strdup(slash == NULL ? pin : slash + 1);
+    for (char *c = label; *c != '\0'; c++) {
         bool plain =
             (*c >= '0' && *c <= '9') || (*c >= 'A' && *c <= 'Z') || (*c >= 'a' && *c <= 'z') || *c == '-' || *c == '.';
-        trib_buf_addc(to, plain ? *c : '_');
+        *c = plain ? *c : '_';
     }
+    return label;
 }
 
-static bool is_of_stream(const struct trib_landing_epoch *e, const char *stream)
+static int mark_order(const void *a, const void *b)
 {
-    struct trib_buf label;
-    trib_buf_init(&label, 1 << 16);
-    trib_landing_label(e->stream_arn == NULL ? "" : e->stream_arn, &label);
-    bool is = label.n > 0 && strcmp(label.p, stream) == 0;
-    trib_buf_free(&label);
-    return is;
+    const struct trib_landing_mark *x = a, *y = b;
+    int d = strcmp(x->stream, y->stream);
+    return d != 0 ? d : strcmp(x->shard, y->shard);
 }
 
-unsigned trib_landing_epoch_of(const struct trib_landing *l, const struct trib_landing_shard *s, const char *digits)
+void trib_landing_epoch_ready(struct trib_landing_epoch *e)
+{
+    if (e->n_marks > 1) {
+        qsort(e->marks, e->n_marks, sizeof *e->marks, mark_order);
+    }
+    free(e->label);
+    e->label = trib_landing_label_of(e->stream_arn == NULL ? "" : e->stream_arn);
+}
+
+/* Whether a record belongs to this epoch or a later one, by its place alone. */
+static bool is_behind(const struct trib_landing_epoch *e, const struct trib_landing_shard *s, const char *digits)
+{
+    const struct trib_landing_mark key = {.stream = s->stream, .shard = s->shard}, *mark = NULL;
+    if (e->n_marks > 0) {
+        mark = bsearch(&key, e->marks, e->n_marks, sizeof key, mark_order);
+    }
+    return mark != NULL ? strcmp(mark->last, digits) < 0 : *e->label != '\0' && strcmp(e->label, s->stream) == 0;
+}
+
+unsigned trib_landing_epoch_of(const struct trib_landing *l, const struct trib_landing_shard *s, const char *digits,
+                               int64_t time_us)
 {
     unsigned epoch = s->epoch;
-    for (size_t i = 0; i < l->n_epochs; i++) {
-        const struct trib_landing_epoch *e = &l->epochs[i];
-        if (e->number <= epoch) {
-            continue;
-        }
-        const struct trib_landing_mark *mark = NULL;
-        for (size_t k = 0; mark == NULL && k < e->n_marks; k++) {
-            bool here = strcmp(e->marks[k].shard, s->shard) == 0 && strcmp(e->marks[k].stream, s->stream) == 0;
-            mark = here ? &e->marks[k] : NULL;
-        }
-        if (mark != NULL ? strcmp(mark->last, digits) < 0 : is_of_stream(e, s->stream)) {
-            epoch = e->number;
-        }
+    for (size_t i = l->n_epochs; i > 0 && l->epochs[i - 1].number > epoch; i--) {
+        epoch = is_behind(&l->epochs[i - 1], s, digits) ? l->epochs[i - 1].number : epoch;
+    }
+    while (epoch > 0 && epoch <= l->n_epochs && l->epochs[epoch - 1].since_us > 0 &&
+           time_us < l->epochs[epoch - 1].since_us) {
+        epoch--;
     }
     return epoch;
+}
+
+bool trib_landing_wants_gone(const struct trib_landing *l, const struct trib_landing_snapshot *s)
+{
+    return s->full && (s->epoch > 1 || (l->n_epochs > 0 && l->epochs[0].since_us > 0));
 }
 
 struct trib_landing_mark *trib_landing_frontier(const struct trib_landing *l, size_t *ret_n)

@@ -5,7 +5,7 @@
  *
  *   _epochs/NNNN.json              an epoch: number, time, reason, stream ARN, table id; for each shard of the stream known then, ended
  *                                  ones too, the last sequence number that belongs to the epochs before it ("" : none of it does)
- *   _shards/<stream>/<shard>.json       a shard as it was found: parent, generation, epoch at discovery, time of discovery
+ *   _shards/<stream>/<shard>.json       a shard as it was found: parent (of a merge: two), generation, epoch at discovery, time of discovery
  *   _shards/<stream>/<shard>.end.json   all its records are landed: the last sequence number ("" : it had none). A child begins after this
  *   _positions.json                a hint, replaced at will: per open shard the newest landed sequence number and the time of the last read. Nothing
  *                                  rests on it: what was landed after it is found by listing the hours since it was written, less 26
@@ -17,10 +17,10 @@
  *   _snapshots/NNNN/manifest.json       the seal: kind, origin, time, the files, the frontier (per shard the sequence number that must be in
  *                                  Bronze before), full or not
  *
- * <stream> is the label of the stream ARN (its creation time as AWS writes it, escaped), <first> the first sequence number, 64 digits.
+ * <stream> is the label of the stream (Streams: its ARN's creation time, escaped; Kinesis: name and creation time), <first> the first sequence number, 64 digits.
  * A record of shard s with number q belongs to the highest epoch that names s with a last number below q, or that is of s's stream and
  * does not name s (it was found later, perhaps by a process that had not seen the epoch), or to the one at s's discovery, whichever is
- * higher. So nothing depends on who lands it and when.
+ * higher; of Kinesis to none that began (since_us) after its creation time. So nothing depends on who lands it and when.
  */
 #ifndef TRIB_STAGE_LANDING_H
 #define TRIB_STAGE_LANDING_H
@@ -38,6 +38,7 @@ enum { TRIB_POSITION_DIGITS = 64 }; /* Streams: 21 to 40, Kinesis: 56 */
 struct trib_landing_shard {
     char *stream, *shard; /* label and id */
     char *parent;         /* NULL: none, or trimmed already */
+    char *adjacent;       /* the other parent of a merge (Kinesis); NULL: none */
     uint32_t generation;
     unsigned epoch; /* at discovery */
     int64_t found_us;
@@ -54,8 +55,12 @@ struct trib_landing_epoch {
     int64_t opened_us;
     char *reason, *stream_arn, *table_id;
     bool snapshot; /* one belongs to it: until it is in Bronze, the epoch is open */
+    /* Kinesis, whose records come late, twice and out of order: one whose creation time is below this belongs to the epoch before, wherever
+     * it stands in its shard. Whatever was written before is in this epoch's snapshot. 0: the place alone decides */
+    int64_t since_us;
     size_t n_marks;
-    struct trib_landing_mark *marks;
+    struct trib_landing_mark *marks; /* of an epoch that a landing holds: in order of (stream, shard) */
+    char *label;                     /* of its stream; set by the landing */
 };
 struct trib_landing_snapshot {
     unsigned epoch;
@@ -84,6 +89,7 @@ struct trib_landing {
     struct trib_landing_shard *shards;
     size_t n_snapshots, cap_snapshots;
     struct trib_landing_snapshot *snapshots; /* sealed ones */
+    int64_t hint_us; /* when the hint was written that the positions were loaded from; 0: there was none */
 };
 struct trib_landing *trib_landing_new(struct trib_store *lake, const char *table);
 void trib_landing_free(struct trib_landing *l);
@@ -122,10 +128,13 @@ char *trib_landing_object(int64_t first_record_us, int bucket, const char *strea
                           const char *extension);
 /* Whether key (relative to the landing) is a stream's object, and which. Outputs [out] free(). */
 bool trib_landing_parse(const char *key, char **ret_stream, char **ret_shard, char ret_first[TRIB_POSITION_DIGITS + 1]);
-/* The epoch of a record; digits: 64. */
-unsigned trib_landing_epoch_of(const struct trib_landing *l, const struct trib_landing_shard *s, const char *digits);
-/* A stream's label: ".../stream/2015-05-11T21:21:33.291" → "2015-05-11T21_21_33.291". */
-void trib_landing_label(const char *arn, struct trib_buf *to);
+/* The epoch of a record; digits: 64. time_us: its creation time. 0, below the first: a record that the first epoch's snapshot beats. */
+unsigned trib_landing_epoch_of(const struct trib_landing *l, const struct trib_landing_shard *s, const char *digits,
+                               int64_t time_us);
+/* Whether what this snapshot lacks must be told as deletes: records of an older epoch can stand before it. */
+bool trib_landing_wants_gone(const struct trib_landing *l, const struct trib_landing_snapshot *s);
+/* A stream's label, the last part of its ARN made fit for names: ".../stream/2015-05-11T21:21:33.291" → "2015-05-11T21_21_33.291". [out] free() */
+char *trib_landing_label_of(const char *pin);
 /* Decimal digits → 64 with leading zeros; false when it is no number or longer. */
 bool trib_landing_digits(struct trib_view number, char to[TRIB_POSITION_DIGITS + 1]);
 

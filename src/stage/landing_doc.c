@@ -113,10 +113,10 @@ static bool marks_read(json_t *streams, struct trib_landing_mark **ret, size_t *
 
 void trib_landing_epoch_write(const struct trib_landing_epoch *e, struct trib_buf *to)
 {
-    dump(json_pack("{s:I, s:I, s:o, s:o, s:o, s:b, s:o}", "epoch", (json_int_t)e->number, "opened_us",
-                   (json_int_t)e->opened_us, "reason", text_or_null(e->reason), "stream_arn",
-                   text_or_null(e->stream_arn), "table_id", text_or_null(e->table_id), "snapshot", (int)e->snapshot,
-                   "shards", marks_write(e->marks, e->n_marks)),
+    dump(json_pack("{s:I, s:I, s:I, s:o, s:o, s:o, s:b, s:o}", "epoch", (json_int_t)e->number, "opened_us",
+                   (json_int_t)e->opened_us, "since_us", (json_int_t)e->since_us, "reason", text_or_null(e->reason),
+                   "stream_arn", text_or_null(e->stream_arn), "table_id", text_or_null(e->table_id), "snapshot",
+                   (int)e->snapshot, "shards", marks_write(e->marks, e->n_marks)),
          to);
 }
 
@@ -127,6 +127,7 @@ int trib_landing_epoch_read(struct trib_view text, const char *key, struct trib_
     TRIB_TRY(load(text, key, &doc, err));
     struct trib_landing_epoch e = {.number = (unsigned)number(doc, "epoch", 0),
                                    .opened_us = number(doc, "opened_us", -1),
+                                   .since_us = number(doc, "since_us", 0),
                                    .reason = copy(doc, "reason"),
                                    .stream_arn = copy(doc, "stream_arn"),
                                    .table_id = copy(doc, "table_id"),
@@ -144,9 +145,9 @@ int trib_landing_epoch_read(struct trib_view text, const char *key, struct trib_
 
 void trib_landing_shard_write(const struct trib_landing_shard *s, struct trib_buf *to)
 {
-    dump(json_pack("{s:s, s:s, s:o, s:I, s:I, s:I}", "stream", s->stream, "shard", s->shard, "parent",
-                   text_or_null(s->parent), "generation", (json_int_t)s->generation, "epoch", (json_int_t)s->epoch,
-                   "found_us", (json_int_t)s->found_us),
+    dump(json_pack("{s:s, s:s, s:o, s:o, s:I, s:I, s:I}", "stream", s->stream, "shard", s->shard, "parent",
+                   text_or_null(s->parent), "adjacent", text_or_null(s->adjacent), "generation",
+                   (json_int_t)s->generation, "epoch", (json_int_t)s->epoch, "found_us", (json_int_t)s->found_us),
          to);
 }
 
@@ -158,6 +159,7 @@ int trib_landing_shard_read(struct trib_view text, const char *key, struct trib_
     struct trib_landing_shard s = {.stream = copy(doc, "stream"),
                                    .shard = copy(doc, "shard"),
                                    .parent = copy(doc, "parent"),
+                                   .adjacent = copy(doc, "adjacent"),
                                    .generation = (uint32_t)number(doc, "generation", 0),
                                    .epoch = (unsigned)number(doc, "epoch", 0),
                                    .found_us = number(doc, "found_us", 0)};

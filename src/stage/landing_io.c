@@ -90,7 +90,8 @@ static char *epoch_key(const struct trib_landing *l, unsigned number)
 static void keep_epoch(struct trib_landing *l, const struct trib_landing_epoch *e)
 {
     TRIB_GROW(l->epochs, l->cap_epochs, l->n_epochs + 1);
-    l->epochs[l->n_epochs++] = *e;
+    l->epochs[l->n_epochs] = *e;
+    trib_landing_epoch_ready(&l->epochs[l->n_epochs++]);
 }
 
 static int refresh_epochs(struct trib_landing *l, struct trib_err *err)
@@ -295,7 +296,7 @@ static int refresh_gone(struct trib_landing *l, struct trib_err *err)
 {
     for (size_t i = 0; i < l->n_snapshots; i++) {
         struct trib_landing_snapshot *s = &l->snapshots[i];
-        if (!s->full || s->epoch == 1 || s->gone) {
+        if (!trib_landing_wants_gone(l, s) || s->gone) {
             continue;
         }
         TRIB_CLEANUP(trib_cleanup_free) char *key = trib_landing_gone_key(l, s->epoch);
@@ -387,6 +388,7 @@ int trib_landing_load_positions(struct trib_landing *l, trib_landing_end_fn end_
 {
     int64_t written_us;
     TRIB_TRY(trib_landing_read_hint(l, &written_us, err));
+    l->hint_us = written_us;
     struct names k;
     int rc;
     int64_t from = written_us - LOOK_BACK_HOURS * HOUR_US;

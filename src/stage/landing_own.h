@@ -30,6 +30,8 @@ TRIB_CHECKED int trib_landing_positions_read(struct trib_view text, const char *
 /* Where a shard stands, or belongs. */
 size_t trib_landing_place(const struct trib_landing *l, const char *stream, const char *shard, bool *ret_found);
 void trib_landing_epoch_free(struct trib_landing_epoch *e);
+/* Sorts the marks and sets the label: what trib_landing_epoch_of looks for, for each record. */
+void trib_landing_epoch_ready(struct trib_landing_epoch *e);
 void trib_landing_shard_free(struct trib_landing_shard *s);
 void trib_landing_snapshot_free(struct trib_landing_snapshot *s);
 void trib_landing_epoch_copy(const struct trib_landing_epoch *e, struct trib_landing_epoch *ret);

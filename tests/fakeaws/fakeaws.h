@@ -101,6 +101,10 @@ void trib_fakeaws_exports(struct trib_fakeaws *f, int64_t take_us, int64_t skew_
 /* ---- Kinesis: create the stream, then a table that names it ------------------------------------------------------------ */
 void trib_fakeaws_kinesis(struct trib_fakeaws *f, const char *stream, unsigned shards,
                           int64_t retention_us); /* 0: 24 h */
+/* Gone with all it holds; a stream made under its name later has the same ARN, names of shards, and another creation time. */
+void trib_fakeaws_kinesis_delete(struct trib_fakeaws *f, const char *stream);
+/* Somebody else puts these bytes into it; place: its hash, of 64 bits. */
+void trib_fakeaws_kinesis_put(struct trib_fakeaws *f, const char *stream, uint64_t place, const char *data);
 /* which: 0 …, of the open shards in the order of their hash keys. A merge joins it with the next one. */
 void trib_fakeaws_kinesis_split(struct trib_fakeaws *f, const char *stream, size_t which);
 void trib_fakeaws_kinesis_merge(struct trib_fakeaws *f, const char *stream, size_t which);

@@ -689,6 +689,27 @@ void trib_fakeaws_kinesis(struct trib_fakeaws *f, const char *stream, unsigned s
     fk_unlock(f);
 }
 
+void trib_fakeaws_kinesis_delete(struct trib_fakeaws *f, const char *stream)
+{
+    fk_lock(f);
+    struct fk_kinesis *k = get(f, stream);
+    size_t at = 0;
+    while (f->kinesis[at] != k) {
+        at++;
+    }
+    memmove(&f->kinesis[at], &f->kinesis[at + 1], (f->n_kinesis - at - 1) * sizeof *f->kinesis);
+    f->n_kinesis--;
+    fk_kinesis_free(k);
+    fk_unlock(f);
+}
+
+void trib_fakeaws_kinesis_put(struct trib_fakeaws *f, const char *stream, uint64_t place, const char *data)
+{
+    fk_lock(f);
+    append(f, get(f, stream), place, data);
+    fk_unlock(f);
+}
+
 void trib_fakeaws_kinesis_split(struct trib_fakeaws *f, const char *stream, size_t which)
 {
     fk_lock(f);

@@ -2,12 +2,15 @@
  * The live path by seed: a writer, the fake AWS with its shards and faults, capture, ingest, merge, on one scripted clock. At the end
  * Silver must be what the writer's model says, and at no time may a reader see a key go back (spec: testing.md, simulation; merge.md, Epochs).
  *
- * usage: livesim SEED RUNS [tell]        LIVE_JOBS: worlds at once (1); LIVE_LIVES=near|disk: lives of one kind only (life.h)
+ * usage: livesim SEED RUNS [tell]        LIVE_JOBS: worlds at once (1); LIVE_LIVES=near|disk: lives of one kind only (life.h);
+ *                                        LIVE_SOURCE=streams|kinesis: worlds of one source only
  *
  * A world: a table with few or many keys, a stream of one to four shards that split and rotate; writes between the steps and inside
  * them; outages from seconds to days, so that the stream is trimmed in the middle of shards; the stream turned off and on, the table made
  * again; faults of every call, pages of a few records; one or two lives at once, as daemons or as runs that drain, that die at any
  * call of the file system. In every fourth world they live on a disk that loses or tears what was not synced.
+ * Every fourth world captures from Kinesis: shards that split and merge, records twice, late and out of order, in milliseconds or
+ * microseconds, of another table, and some that are none; the stream deleted and made again.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -25,6 +28,8 @@
 #define SECOND ((int64_t)1000000)
 #define HOUR   (3600 * SECOND)
 #define TABLE  "Orders"
+#define OTHER  "Customers"
+#define STREAM "changes"
 
 enum { LIVES = 2, MAX_FAILURES = 20 };
 
@@ -36,7 +41,8 @@ struct shown {
 
 struct world {
     uint64_t seed;
-    bool tell;
+    bool tell, kinesis;
+    int64_t *written_ms; /* by key: its newest write, where that matters */
     struct trib_seeded rng;
     struct trib_fakeaws *aws;
     struct life_setup setup;
@@ -71,11 +77,33 @@ static void say(const struct world *w, const char *what, int64_t n)
 
 /* ---- the writer --------------------------------------------------------------------------------------------------- */
 
+/* What else goes into a Kinesis stream. */
+static void beside(struct world *w, unsigned key, bool remove)
+{
+    /* Within a millisecond nothing tells that a key came and went: "none" would be new as often as old. */
+    if (remove && w->written_ms[key] == trib_fakeaws_now_us(w->aws) / 1000) {
+        trib_fakeaws_advance(w->aws, 1000);
+    }
+    w->written_ms[key] = trib_fakeaws_now_us(w->aws) / 1000;
+    if (chance(w, .05)) {
+        char text[128];
+        (void)snprintf(text, sizeof text, "{\"pk\":{\"S\":\"k%u\"},\"v\":{\"N\":\"-%" PRIu64 "\"}}", key, ++w->version);
+        (void)trib_fakeaws_put(w->aws, OTHER, text);
+    }
+    if (chance(w, .01)) {
+        trib_fakeaws_kinesis_put(w->aws, STREAM, trib_seeded_next(&w->rng), "{\"no\": \"change of DynamoDB's\"}");
+    }
+}
+
 static void write_key(struct world *w, unsigned key)
 {
     char text[128];
     w->writes++;
-    if (chance(w, .25)) {
+    bool remove = chance(w, .25);
+    if (w->kinesis) {
+        beside(w, key, remove);
+    }
+    if (remove) {
         (void)snprintf(text, sizeof text, "{\"pk\":{\"S\":\"k%u\"}}", key);
         (void)trib_fakeaws_delete(w->aws, TABLE, text);
     } else {
@@ -91,12 +119,19 @@ static void write_some(struct world *w, uint64_t most)
     }
 }
 
+static void make_stream(struct world *w)
+{
+    trib_fakeaws_kinesis(w->aws, STREAM, 1 + (unsigned)below(w, 4), chance(w, .3) ? 48 * HOUR : 0);
+}
+
 static void make_table(struct world *w)
 {
     const struct trib_fakeaws_table t = {.name = TABLE,
                                          .hash = "pk",
                                          .hash_type = 'S',
-                                         .view = "NEW_AND_OLD_IMAGES",
+                                         .view = w->kinesis ? NULL : "NEW_AND_OLD_IMAGES",
+                                         .kinesis = w->kinesis ? STREAM : NULL,
+                                         .kinesis_microsecond = w->kinesis && chance(w, .5),
                                          .shards = 1 + (unsigned)below(w, 4)};
     trib_fakeaws_create_table(w->aws, &t);
 }
@@ -119,13 +154,44 @@ static void set_chaos(struct world *w, bool on)
                                         .extra_page = .2,
                                         .rotate = chance(w, .5) ? .01 : .001,
                                         .split = .002};
+        if (w->kinesis) {
+            c.kinesis_twice = chance(w, .7) ? .1 : 0;
+            c.kinesis_reorder = chance(w, .7) ? .1 : 0;
+        }
     }
     trib_fakeaws_chaos(w->aws, &c);
+}
+
+/* What happens to a Kinesis stream and its table between steps. */
+static void kinesis_event(struct world *w)
+{
+    double x = trib_seeded_unit(&w->rng);
+    size_t open = trib_fakeaws_kinesis_open(w->aws, STREAM);
+    if (x < .02 && open < 20) {
+        trib_fakeaws_kinesis_split(w->aws, STREAM, below(w, open));
+    } else if (x < .04 && open > 1) {
+        trib_fakeaws_kinesis_merge(w->aws, STREAM, below(w, open - 1));
+    } else if (x < .043) {
+        trib_fakeaws_kinesis_precision(w->aws, TABLE, chance(w, .5));
+    } else if (x < .044) {
+        say(w, "the stream made again", 0);
+        trib_fakeaws_kinesis_delete(w->aws, STREAM);
+        trib_fakeaws_advance(w->aws, (int64_t)below(w, 30) * SECOND);
+        make_stream(w);
+    } else if (x < .045) {
+        say(w, "the table made again", 0);
+        trib_fakeaws_delete_table(w->aws, TABLE);
+        make_table(w);
+    }
 }
 
 /* What happens to the table between steps. */
 static void event(struct world *w)
 {
+    if (w->kinesis) {
+        kinesis_event(w);
+        return;
+    }
     double x = trib_seeded_unit(&w->rng);
     if (x < .02 && trib_fakeaws_open_shards(w->aws, TABLE) > 0) {
         trib_fakeaws_split(w->aws, TABLE, below(w, trib_fakeaws_open_shards(w->aws, TABLE)), 1 + (unsigned)below(w, 2));
@@ -430,17 +496,18 @@ static struct trib_config *configure(struct world *w)
     struct trib_err err = {0};
     uint64_t files = chance(w, .4) ? 1 : chance(w, .5) ? 1 + below(w, 4) : 1000;
     TRIB_CLEANUP(trib_cleanup_free)
-    char *text = trib_asprintf("pipeline: live\n"
-                               "lake: /lake\n"
-                               "aws: {region: eu-west-1}\n"
-                               "batch: {files: %" PRIu64 "}\n"
-                               "tables:\n"
-                               "  - name: " TABLE "\n"
-                               "    key: {partition: pk}\n"
-                               "    source: {type: streams}\n"
-                               "    landing: {buffer: {interval: %s}}\n"
-                               "    silver: {domain: d, table: orders}\n",
-                               files, intervals[below(w, 3)]);
+    char *text =
+        trib_asprintf("pipeline: live\n"
+                      "lake: /lake\n"
+                      "aws: {region: eu-west-1}\n"
+                      "batch: {files: %" PRIu64 "}\n"
+                      "tables:\n"
+                      "  - name: " TABLE "\n"
+                      "    key: {partition: pk}\n"
+                      "    source: {%s}\n"
+                      "    landing: {buffer: {interval: %s}}\n"
+                      "    silver: {domain: d, table: orders}\n",
+                      files, w->kinesis ? "type: kinesis, stream: " STREAM : "type: streams", intervals[below(w, 3)]);
     must(trib_config_parse(trib_view_of(text), "live.yaml", &config, NULL, &err), &err);
     return config;
 }
@@ -451,7 +518,8 @@ struct shop {
     char *scratch;
     struct sim_disk *disk;
     int64_t *now_us;
-    const char *kind; /* "near", "disk" or "" */
+    const char *kind;   /* "near", "disk" or "" */
+    const char *source; /* "streams", "kinesis" or "" */
 };
 
 static void open_world(struct world *w, struct shop *s)
@@ -466,6 +534,13 @@ static void open_world(struct world *w, struct shop *s)
     w->shown = trib_calloc(w->keys, sizeof *w->shown);
     w->inside = chance(w, .5) ? .1 : 0;
     w->turns = chance(w, .5) ? .1 : 0;
+    w->kinesis = *s->source == '\0' ? w->seed % 4 == 2 : *s->source == 'k';
+    w->written_ms = trib_calloc(w->keys, sizeof *w->written_ms);
+    if (w->kinesis) {
+        const struct trib_fakeaws_table other = {.name = OTHER, .hash = "pk", .hash_type = 'S', .kinesis = STREAM};
+        make_stream(w);
+        trib_fakeaws_create_table(w->aws, &other);
+    }
     make_table(w);
     must(trib_scratch_make(NULL, &w->folder, &err), &err);
     bool disk = *s->kind == '\0' ? w->seed % 4 == 3 : *s->kind == 'd';
@@ -493,6 +568,7 @@ static void close_world(struct world *w)
     trib_scratch_remove(w->folder);
     free(w->folder);
     free(w->shown);
+    free(w->written_ms);
 }
 
 static bool run(struct shop *s, uint64_t seed, bool tell, uint64_t *ret_writes, char failure[2048])
@@ -547,8 +623,11 @@ static void *shared(size_t n)
 static void work(uint64_t end, bool tell)
 {
     struct trib_err err = {0};
-    const char *kind = getenv("LIVE_LIVES");
-    struct shop s = {.disk = sim_disk_new(), .now_us = shared(sizeof *s.now_us), .kind = kind == NULL ? "" : kind};
+    const char *kind = getenv("LIVE_LIVES"), *source = getenv("LIVE_SOURCE");
+    struct shop s = {.disk = sim_disk_new(),
+                     .now_us = shared(sizeof *s.now_us),
+                     .kind = kind == NULL ? "" : kind,
+                     .source = source == NULL ? "" : source};
     must(trib_scratch_make(NULL, &s.scratch, &err), &err);
     const struct trib_engine_opts o = {.limit_bytes = 128 << 20, .threads = 1, .scratch = s.scratch};
     must(trib_engine_open(&o, &s.engine, &err), &err);

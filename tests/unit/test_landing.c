@@ -147,12 +147,12 @@ static void epochs_of_records(void **state)
     open_epoch(l, 3, "old", d40(900));
     const struct trib_landing_shard *old = trib_landing_find(l, STREAM, "old"),
                                     *new = trib_landing_find(l, STREAM, "new");
-    assert_int_equal(trib_landing_epoch_of(l, old, d40(1)), 1);
-    assert_int_equal(trib_landing_epoch_of(l, old, d40(500)), 1);
-    assert_int_equal(trib_landing_epoch_of(l, old, d40(501)), 2);
-    assert_int_equal(trib_landing_epoch_of(l, old, d40(900)), 2);
-    assert_int_equal(trib_landing_epoch_of(l, old, d40(901)), 3);
-    assert_int_equal(trib_landing_epoch_of(l, new, d40(901)), 2);
+    assert_int_equal(trib_landing_epoch_of(l, old, d40(1), NOW), 1);
+    assert_int_equal(trib_landing_epoch_of(l, old, d40(500), NOW), 1);
+    assert_int_equal(trib_landing_epoch_of(l, old, d40(501), NOW), 2);
+    assert_int_equal(trib_landing_epoch_of(l, old, d40(900), NOW), 2);
+    assert_int_equal(trib_landing_epoch_of(l, old, d40(901), NOW), 3);
+    assert_int_equal(trib_landing_epoch_of(l, new, d40(901), NOW), 2);
     trib_landing_free(l);
 }
 
@@ -187,6 +187,42 @@ static void a_shard_that_an_epoch_does_not_name_was_found_later(void **state)
     two = trib_landing_find(l, STREAM, "shardId-2");
     assert_int_equal(trib_landing_epoch_of(l, two, d40(1)), 2);
     trib_landing_free(l);
+}
+
+/* Records of Kinesis come late and twice: what was written before an epoch began is not of it, wherever it stands. */
+static void time_decides_where_records_come_out_of_order(void **state)
+{
+    struct lake *lake = *state;
+    struct trib_err err = {0};
+    struct trib_landing *l = trib_landing_new(lake->store, "T"), *again = trib_landing_new(lake->store, "T");
+    const struct trib_landing_epoch first = {.number = 1, .opened_us = NOW, .since_us = NOW - 60};
+    ok(trib_landing_open_epoch(l, &first, &err), &err);
+    const struct trib_landing_shard merged = {.stream = (char *)"changes-1",
+                                              .shard = (char *)"shardId-3",
+                                              .parent = (char *)"shardId-1",
+                                              .adjacent = (char *)"shardId-2",
+                                              .generation = 2,
+                                              .epoch = 1,
+                                              .found_us = NOW};
+    ok(trib_landing_add_shard(l, &merged, &err), &err);
+    struct trib_landing_mark mark = {.stream = (char *)"changes-1", .shard = (char *)"shardId-3"};
+    (void)snprintf(mark.last, sizeof mark.last, "%s", d40(50));
+    const struct trib_landing_epoch second = {
+        .number = 2, .opened_us = NOW + 100, .since_us = NOW + 160, .n_marks = 1, .marks = &mark};
+    ok(trib_landing_open_epoch(l, &second, &err), &err);
+    ok(trib_landing_refresh(again, &err), &err);
+    struct trib_landing_shard *s = trib_landing_find(again, "changes-1", "shardId-3");
+    assert_string_equal(s->adjacent, "shardId-2");
+    assert_int_equal(trib_landing_epoch_of(again, s, d40(51), NOW + 160), 2);
+    assert_int_equal(trib_landing_epoch_of(again, s, d40(51), NOW + 159), 1);
+    assert_int_equal(trib_landing_epoch_of(again, s, d40(51), NOW - 60), 1);
+    assert_int_equal(trib_landing_epoch_of(again, s, d40(51), NOW - 61), 0);
+    assert_int_equal(trib_landing_epoch_of(again, s, d40(50), NOW + 500), 1);
+    const struct trib_landing_snapshot full = {.epoch = 1, .full = true}, part = {.epoch = 2};
+    assert_true(trib_landing_wants_gone(again, &full)); /* epoch 0 lies before it */
+    assert_false(trib_landing_wants_gone(again, &part));
+    trib_landing_free(l);
+    trib_landing_free(again);
 }
 
 static void names_of_objects(void **state)
@@ -346,6 +382,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(what_one_writes_another_reads, setup, teardown),
+        cmocka_unit_test_setup_teardown(time_decides_where_records_come_out_of_order, setup, teardown),
         cmocka_unit_test_setup_teardown(of_two_racers_one_wins, setup, teardown),
         cmocka_unit_test_setup_teardown(epochs_of_records, setup, teardown),
         cmocka_unit_test_setup_teardown(a_shard_that_an_epoch_does_not_name_was_found_later, setup, teardown),

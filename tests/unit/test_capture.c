@@ -712,7 +712,7 @@ static void a_scan_goes_on_after_a_crash_with_other_segments(void **state)
     struct trib_scan *scan = trib_scan_new(&env, &o, l, 1);
     int64_t items, read = 0;
     bool done = false;
-    for (int i = 0; i < 9; i++) { /* some segments are through, none knows of the others */
+    while (read < 30) { /* some segments are further than others, none knows of the others */
         ok(trib_scan_step(scan, trib_fakeaws_now_us(t.aws), &items, &done, &err), &err);
         read += items;
     }

@@ -177,15 +177,15 @@ static void a_shard_that_an_epoch_does_not_name_was_found_later(void **state)
     add_shard(l, "shardId-2", "shardId-1", 1, 2); /* by a process that has not seen the second epoch */
     const struct trib_landing_shard *one = trib_landing_find(l, STREAM, "shardId-1"),
                                     *two = trib_landing_find(l, STREAM, "shardId-2");
-    assert_int_equal(trib_landing_epoch_of(l, one, d40(50)), 1);
-    assert_int_equal(trib_landing_epoch_of(l, one, d40(51)), 2);
-    assert_int_equal(trib_landing_epoch_of(l, two, d40(1)), 2);
+    assert_int_equal(trib_landing_epoch_of(l, one, d40(50), NOW), 1);
+    assert_int_equal(trib_landing_epoch_of(l, one, d40(51), NOW), 2);
+    assert_int_equal(trib_landing_epoch_of(l, two, d40(1), NOW), 2);
     e.number = 3; /* a new stream: what is left of the old one stays before it */
     e.n_marks = 0;
     e.stream_arn = (char *)"arn:aws:dynamodb:x:1:table/T/stream/2026-06-01T00:00:00.000";
     ok(trib_landing_open_epoch(l, &e, &err), &err);
     two = trib_landing_find(l, STREAM, "shardId-2");
-    assert_int_equal(trib_landing_epoch_of(l, two, d40(1)), 2);
+    assert_int_equal(trib_landing_epoch_of(l, two, d40(1), NOW), 2);
     trib_landing_free(l);
 }
 

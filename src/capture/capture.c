@@ -25,7 +25,8 @@ struct trib_capture {
     struct trib_capture_opts o;
     struct trib_landing *landing;
     struct trib_feed *feed;
-    struct trib_scan *scan; /* of the newest epoch, while it has no seal */
+    struct trib_scan *scan; /* of scan_epoch, while it is the newest and has no seal */
+    unsigned scan_epoch;
     bool scan_done;
     int64_t start_us;   /* of the first step */
     int64_t refresh_us; /* when to look for what others wrote */
@@ -149,10 +150,15 @@ static int seal(struct trib_capture *c, const struct trib_landing_epoch *e, int6
     const struct trib_landing_file *files;
     size_t n;
     trib_scan_result(c->scan, &begin_us, &end_us, &files, &n);
-    if (!trib_feed_caught_up(c->feed, end_us + (c->o.once ? 0 : c->o.margin_us))) {
+    int64_t sealable_us = end_us + (c->o.once ? 0 : c->o.margin_us);
+    if (!trib_feed_caught_up(c->feed, sealable_us)) {
         return 0;
     }
     TRIB_TRY(trib_feed_land(c->feed, now_us, true, &records, &bytes, err));
+    if (!trib_feed_caught_up(c->feed,
+                             sealable_us)) { /* a landing race was lost: what lies behind it is to be read again */
+        return 0;
+    }
     struct trib_landing_snapshot s = {.epoch = e->number,
                                       .origin = TRIB_ORIGIN_SCAN,
                                       .full = true,
@@ -184,11 +190,16 @@ static int64_t snapshot_us(const struct trib_capture *c, const struct trib_landi
 static int step_snapshot(struct trib_capture *c, int64_t now_us, struct trib_step *ret, struct trib_err *err)
 {
     const struct trib_landing_epoch *e = pending(c);
+    /* A further gap, or another process that opened an epoch or sealed this one: what was scanned is of no more use. */
+    if (c->scan != NULL && (e == NULL || e->number != c->scan_epoch)) {
+        drop_scan(c);
+    }
     if (e == NULL || now_us < snapshot_us(c, e)) {
         return 0;
     }
     if (c->scan == NULL) {
         c->scan = trib_scan_new(c->env, &c->o, c->landing, e->number);
+        c->scan_epoch = e->number;
         c->scan_done = false;
     }
     if (!c->scan_done) {
@@ -232,7 +243,6 @@ int trib_capture_step(struct trib_capture *c, int64_t now_us, struct trib_step *
         c->refresh_us = now_us + REFRESH_US;
     }
     int64_t read = 0, landed = 0, bytes = 0;
-    unsigned epoch = c->landing->epochs[c->landing->n_epochs - 1].number;
     TRIB_TRY(trib_feed_discover(c->feed, now_us, false, err));
     if (trib_feed_replaced(c->feed)) { /* opened anew, with an epoch of its own */
         TRIB_TRY(trib_capture_flush(c, now_us, ret, err));
@@ -248,10 +258,6 @@ int trib_capture_step(struct trib_capture *c, int64_t now_us, struct trib_step *
     ret->rows_out = landed;
     ret->bytes_in = bytes;
     ret->worked |= read > 0 || landed > 0;
-    if (epoch !=
-        c->landing->epochs[c->landing->n_epochs - 1].number) { /* a further gap: its snapshot replaces this one */
-        drop_scan(c);
-    }
     TRIB_TRY(step_snapshot(c, now_us, ret, err));
     if (c->o.once && is_done(c)) {
         TRIB_TRY(trib_capture_flush(c, now_us, ret, err));

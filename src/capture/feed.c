@@ -744,6 +744,8 @@ static int land_one(struct trib_feed *f, struct shard *s, int64_t *ret_records, 
         lose_iterator(s);
         s->at_end = false;
         s->due_us = 0;
+        s->empty = 0; /* nor is it known to be quiet, or read up to some time */
+        s->newest_us = s->covered_us = 0;
         return 0;
     }
     note_covered(f, s);

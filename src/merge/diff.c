@@ -163,8 +163,7 @@ static int register_all(struct diffing *d, struct trib_err *err)
 static int is_ready(struct diffing *d, bool *ret, struct trib_err *err)
 {
     const struct trib_merge_opts *t = d->o->target;
-    TRIB_CLEANUP(trib_cleanup_free) char *app = trib_app_silver(t->pipeline, t->domain, t->silver);
-    *ret = d->b.version < 0 ? d->s.version < 0 : d->s.version >= 0 && trib_snapshot_txn(&d->s, app) >= d->b.version;
+    TRIB_TRY(trib_merge_is_through(t, &d->bronze, &d->b, &d->s, ret, err));
     if (!*ret || d->o->waits_for == NULL) {
         return 0;
     }

@@ -28,13 +28,7 @@ static struct trib_landing_snapshot *newest_full(const struct trib_landing *l)
     return found == NULL || found->gone ? NULL : found;
 }
 
-/* Bronze holds the whole snapshot, and this target has merged all of Bronze. */
-static bool is_merged(const struct view *v, const struct trib_snapshot *bronze)
-{
-    TRIB_CLEANUP(trib_cleanup_free) char *app = trib_app_silver(v->o->pipeline, v->o->domain, v->o->silver);
-    return v->s.version >= 0 && trib_snapshot_txn(&v->s, app) >= bronze->version;
-}
-
+/* Whether Bronze holds the whole snapshot. */
 static bool is_complete(const struct trib_snapshot *bronze, unsigned epoch)
 {
     const char *epochs = trib_snapshot_property(bronze, TRIB_EPOCHS_PROPERTY);
@@ -184,7 +178,9 @@ int trib_merge_gone(const struct trib_env *env, const struct trib_merge_opts *co
         v[loaded].delta = trib_env_delta(env, c, trib_path_silver(targets[loaded]->domain, targets[loaded]->silver));
         v[loaded].s.version = -1;
         rc = trib_delta_load(&v[loaded].delta, -1, &v[loaded].s, err);
-        ready = rc == 0 && is_merged(&v[loaded], &b);
+        if (rc == 0) {
+            rc = trib_merge_is_through(v[loaded].o, &bronze, &b, &v[loaded].s, &ready, err);
+        }
     }
     if (rc == 0 && ready) {
         rc = put_gone(env, c, v, n, l, newest, err);

@@ -125,6 +125,31 @@ static int choose_files(struct merge_run *r, struct trib_err *err)
     return 0;
 }
 
+int trib_merge_is_through(const struct trib_merge_opts *o, const struct trib_delta *bronze,
+                          const struct trib_snapshot *b, const struct trib_snapshot *silver, bool *ret,
+                          struct trib_err *err)
+{
+    TRIB_CLEANUP(trib_cleanup_free) char *app = trib_app_silver(o->pipeline, o->domain, o->silver);
+    int64_t from = trib_snapshot_txn(silver, app);
+    *ret = b->version < 0 ? silver->version < 0 : silver->version >= 0 && from >= b->version;
+    if (*ret || b->version < 0 || silver->version < 0 || from < 0) {
+        return 0;
+    }
+    struct trib_add *adds = NULL;
+    size_t n = 0;
+    int rc = trib_delta_changes(bronze, from, b->version, &adds, &n, err);
+    *ret = rc == 0 && n == 0;
+    for (size_t i = 0; rc == 0 && i < n; i++) {
+        trib_add_free(&adds[i]);
+    }
+    free(adds);
+    if (rc == TRIB_E_NOT_FOUND) { /* behind the cleaned log: it begins anew */
+        trib_err_clear(err);
+        rc = 0;
+    }
+    return rc;
+}
+
 static int run(struct merge_run *r, struct trib_step *ret, struct trib_err *err)
 {
     struct trib_merge *m = r->m;

@@ -132,6 +132,10 @@ void trib_where_sql(const struct trib_where *w, const char *item, const char *re
 TRIB_CHECKED int trib_merge_check_settings(const struct merge_run *r, struct trib_err *err);
 
 /* ---- write.c: new files and the commit ----------------------------------------------------------------------------- */
+/* Whether a target has merged all that Bronze holds. Versions of Bronze without new rows (an epoch's property, retention) move no position. */
+TRIB_CHECKED int trib_merge_is_through(const struct trib_merge_opts *o, const struct trib_delta *bronze,
+                                       const struct trib_snapshot *b, const struct trib_snapshot *silver, bool *ret,
+                                       struct trib_err *err);
 TRIB_CHECKED int trib_merge_write(struct merge_run *r, bool changed, struct trib_step *ret, struct trib_err *err);
 
 #endif

@@ -453,6 +453,10 @@ static void scan(struct trib_fakeaws *f, struct fk_req *q, struct fk_res *r)
         return;
     }
     bool consistent = json_is_true(json_object_get(q->json, "ConsistentRead"));
+    if (fk_chance(f, f->chaos.short_page)) {
+        int64_t few = 1 + (int64_t)trib_seeded_below(&f->chaos_rng, SHORT_PAGE);
+        s.limit = few < s.limit ? few : s.limit;
+    }
     int64_t at = read_time(f, q, t), n = 0;
     struct trib_buf *b = fk_body(r);
     const struct fk_item *last = NULL;

@@ -62,6 +62,13 @@ void trib_capture_free(struct trib_capture *c)
 
 static bool same(const char *a, const char *b) { return a == NULL || b == NULL || strcmp(a, b) == 0; }
 
+/* Labels of DynamoDB Streams are their creation times. A description may lag behind what another process saw. */
+static bool is_older(const struct trib_stream *s, const struct trib_landing_epoch *newest)
+{
+    return strchr(newest->stream_arn == NULL ? "" : newest->stream_arn, '/') != NULL &&
+           strstr(newest->stream_arn, ":dynamodb:") != NULL && strcmp(s->label, newest->label) < 0;
+}
+
 /* The epoch that what is captured now belongs to: the first, or a further one when the stream or the table is another. */
 static int open_epoch(struct trib_capture *c, const struct trib_table_info *t, const struct trib_stream *s,
                       int64_t now_us, struct trib_err *err)
@@ -74,6 +81,13 @@ static int open_epoch(struct trib_capture *c, const struct trib_table_info *t, c
                                                              : NULL;
     if (reason == NULL) {
         return 0;
+    }
+    if (newest != NULL && same(newest->table_id, t->id) && !s->protocol->by_time && is_older(s, newest)) {
+        return trib_err_set(
+            err, TRIB_E_UNAVAILABLE,
+            "table %s: its stream is said to be %s, and the newer %s was captured already; this is tried "
+            "again. If source.arn names the older one, take it out of the config",
+            c->o.table, s->pin, newest->stream_arn);
     }
     /* Of Kinesis the first epoch begins where every record before is surely in its snapshot; a further one where every record that was
      * captured before is surely older. */
@@ -230,6 +244,13 @@ static int64_t due(const struct trib_capture *c)
     return at;
 }
 
+/* Not so once another process captures a newer stream: a snapshot of its epoch must not be sealed by what this stream was read up to. */
+static bool is_newest(const struct trib_capture *c)
+{
+    const struct trib_landing_epoch *e = &c->landing->epochs[c->landing->n_epochs - 1];
+    return strcmp(e->label, trib_feed_label(c->feed)) == 0;
+}
+
 int trib_capture_step(struct trib_capture *c, int64_t now_us, struct trib_step *ret, struct trib_err *err)
 {
     *ret = (struct trib_step){.due_us = now_us, .version = -1};
@@ -244,7 +265,8 @@ int trib_capture_step(struct trib_capture *c, int64_t now_us, struct trib_step *
     }
     int64_t read = 0, landed = 0, bytes = 0;
     TRIB_TRY(trib_feed_discover(c->feed, now_us, false, err));
-    if (trib_feed_replaced(c->feed)) { /* opened anew, with an epoch of its own */
+    if (trib_feed_replaced(c->feed) ||
+        !is_newest(c)) { /* opened anew, with an epoch of its own where that is not open */
         TRIB_TRY(trib_capture_flush(c, now_us, ret, err));
         trib_feed_free(c->feed);
         c->feed = NULL;

@@ -183,6 +183,8 @@ static struct trib_landing_shard *doc_of(const struct trib_feed *f, const char *
 
 bool trib_feed_replaced(const struct trib_feed *f) { return f->replaced; }
 
+const char *trib_feed_label(const struct trib_feed *f) { return f->stream.label; }
+
 struct trib_landing_mark *trib_feed_marks(const struct trib_landing *l, const char *label, size_t *ret_n)
 {
     struct trib_landing_mark *m = trib_calloc(l->n_shards + 1, sizeof *m);
@@ -435,8 +437,9 @@ int trib_feed_discover(struct trib_feed *f, int64_t now_us, bool force, struct t
     if (rc == 0) {
         rc = check_gone(f, &found, now_us, err);
     }
-    trib_found_free(&found);
     add_all_live(f);
+    f->replaced = rc == 0 && found.closed && !again && f->n == 0;
+    trib_found_free(&found);
     f->looked_us = again ? f->looked_us : now_us;
     f->discover_us = now_us + (again || f->ended_us > f->looked_us - DISCOVER_US ? DISCOVER_SOON_US : DISCOVER_US);
     return rc;

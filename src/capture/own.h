@@ -58,6 +58,7 @@ struct trib_found {
     int64_t retention_us; /* what was written is kept this long */
     int pages;            /* calls that it took */
     bool replaced;        /* another stream stands under this name now */
+    bool closed;          /* nothing will be written to it any more: once all is read, look for its successor */
 };
 void trib_found_free(struct trib_found *f);
 /* [take] s */
@@ -168,6 +169,7 @@ int64_t trib_feed_due_us(const struct trib_feed *f);
 bool trib_feed_caught_up(const struct trib_feed *f, int64_t us);
 /* Another stream stands under this name: what is read is landed, then this feed is of no more use. */
 bool trib_feed_replaced(const struct trib_feed *f);
+const char *trib_feed_label(const struct trib_feed *f); /* of its stream. [borrow] */
 /* Where each shard of a stream stands now, ended ones too (landing.h: one that is not named was found later); the caller frees the array, the texts
  * are borrowed from the landing. */
 struct trib_landing_mark *trib_feed_marks(const struct trib_landing *l, const char *label, size_t *ret_n);

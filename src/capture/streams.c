@@ -67,6 +67,8 @@ static int list_page(struct trib_aws *aws, const char *arn, char **io_after, str
         return trib_err_wrap(err, "stream %s", arn);
     }
     struct trib_view d = trib_reply_value(trib_buf_view(&reply), "StreamDescription");
+    TRIB_CLEANUP(trib_cleanup_free) char *status = trib_reply_text(d, "StreamStatus");
+    f->closed = status != NULL && strcmp(status, "DISABLED") == 0;
     rc = trib_reply_each(trib_reply_value(d, "Shards"), add_one, f, err);
     free(*io_after);
     *io_after = trib_reply_text(d, "LastEvaluatedShardId");

@@ -373,6 +373,24 @@ static void a_key_deleted_during_the_gap_goes(void **state)
     end_world();
 }
 
+static void a_table_that_was_emptied_during_the_gap_is_empty(void **state)
+{
+    (void)state;
+    begin_world("NEW_AND_OLD_IMAGES");
+    put("a", 1);
+    put("b", 2);
+    drain();
+    silver_is_the_source();
+    del("a");
+    del("b");
+    trib_fakeaws_advance(t.aws, 60 * HOUR);
+    drain(); /* a snapshot without a row: Bronze's newest version holds none */
+    drain();
+    assert_true(sealed((unsigned)epochs()));
+    silver_is_the_source();
+    end_world();
+}
+
 static void a_change_between_opening_and_snapshot_wins_over_what_was_before(void **state)
 {
     (void)state;
@@ -472,6 +490,54 @@ static void a_stream_off_and_on_and_a_table_made_again_open_epochs(void **state)
     put("c", 2);
     drain();
     newest_reason_has("made again");
+    silver_is_the_source();
+    end_world();
+}
+
+static void a_daemon_goes_on_with_the_stream_that_comes_after(void **state)
+{
+    (void)state;
+    begin_world("NEW_AND_OLD_IMAGES");
+    put("a", 1);
+    put("b", 1);
+    follow(20 * 60 * SECOND);
+    assert_true(sealed(1));
+    trib_fakeaws_stream_off(t.aws, TABLE);
+    del("a"); /* nobody tells */
+    trib_fakeaws_stream_on(t.aws, TABLE, "NEW_AND_OLD_IMAGES");
+    put("c", 2);
+    follow(20 * 60 * SECOND);
+    newest_reason_has("a new stream");
+    assert_true(sealed(2));
+    for (int i = 0; i < 2; i++) {
+        (void)due_after(t.life, LIFE_PASS);
+    }
+    silver_is_the_source();
+    end_world();
+}
+
+/* One process has scanned for the first epoch and waits for the margin; another opens the second, and what was scanned is no snapshot of that. */
+static void a_scan_is_of_one_epoch(void **state)
+{
+    (void)state;
+    begin_world("NEW_AND_OLD_IMAGES");
+    put("a", 1);
+    put("b", 1);
+    follow(7 * 60 * SECOND);
+    assert_false(sealed(1));
+    trib_fakeaws_stream_off(t.aws, TABLE);
+    put("a", 2);
+    put("late", 3);
+    trib_fakeaws_stream_on(t.aws, TABLE, "NEW_AND_OLD_IMAGES");
+    struct life *other = start(0);
+    (void)due_after(other, LIFE_FOLLOW);
+    life_end(other);
+    assert_int_equal(epochs(), 2);
+    follow(30 * 60 * SECOND);
+    assert_true(sealed(2));
+    for (int i = 0; i < 2; i++) {
+        (void)due_after(t.life, LIFE_PASS);
+    }
     silver_is_the_source();
     end_world();
 }
@@ -756,6 +822,9 @@ int main(void)
         cmocka_unit_test(a_second_gap_replaces_the_first_ones_snapshot),
         cmocka_unit_test(shards_of_unknown_ancestry_are_a_gap),
         cmocka_unit_test(a_stream_off_and_on_and_a_table_made_again_open_epochs),
+        cmocka_unit_test(a_table_that_was_emptied_during_the_gap_is_empty),
+        cmocka_unit_test(a_daemon_goes_on_with_the_stream_that_comes_after),
+        cmocka_unit_test(a_scan_is_of_one_epoch),
         cmocka_unit_test(a_crash_at_any_call_leaves_ends_behind_records_and_children_behind_parents),
         cmocka_unit_test(the_loser_of_a_landing_race_takes_the_winners_end),
         cmocka_unit_test(what_another_process_found_is_read_here_too),

@@ -105,8 +105,10 @@ static int open_epoch(struct trib_capture *c, const struct trib_table_info *t, c
                                          .marks = marks};
     int rc = trib_landing_open_epoch(c->landing, &e, err);
     free(marks);
-    if (rc == TRIB_E_EXISTS) {
-        rc = trib_landing_refresh(c->landing, err);
+    if (rc == TRIB_E_EXISTS) { /* another process was first, perhaps with a gap of the stream before: look again */
+        TRIB_TRY(trib_landing_refresh(c->landing, err));
+        TRIB_TRY(trib_landing_load_positions(c->landing, trib_landed_end, c->env->lake, err));
+        return open_epoch(c, t, s, now_us, err);
     }
     if (rc == 0 && newest != NULL) {
         trib_logkv(c->env->log, TRIB_LOG_WARN, "a new epoch: the table is read again", "table", c->o.table, "why",

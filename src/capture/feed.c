@@ -221,6 +221,11 @@ static int open_gap(struct trib_feed *f, int64_t now_us, const char *shard, cons
     TRIB_TRY(trib_landing_refresh(f->landing, err));
     TRIB_TRY(trib_landing_load_positions(f->landing, trib_landed_end, f->env->lake, err));
     const struct trib_landing *l = f->landing;
+    /* An epoch of this stream above one of its successor would put its snapshot above what is captured from that. */
+    if (strcmp(l->epochs[l->n_epochs - 1].label, f->stream.label) != 0) {
+        f->replaced = true;
+        return 0;
+    }
     TRIB_CLEANUP(trib_cleanup_free) char *reason = trib_asprintf("gap: shard %s: %s", shard, why);
     size_t n;
     struct trib_landing_mark *marks = trib_feed_marks(l, f->stream.label, &n);
@@ -274,16 +279,26 @@ static uint32_t highest_generation(const struct trib_feed *f)
     return g;
 }
 
+/* The newest epoch of this stream: another process may have opened one of the stream that came after, which this one's records are not of. */
+static unsigned own_epoch(const struct trib_feed *f)
+{
+    const struct trib_landing *l = f->landing;
+    size_t i = l->n_epochs;
+    while (i > 1 && strcmp(l->epochs[i - 1].label, f->stream.label) != 0) {
+        i--;
+    }
+    return l->epochs[i - 1].number;
+}
+
 static int add_shard(struct trib_feed *f, const struct trib_found_shard *found, uint32_t generation, int64_t now_us,
                      struct trib_err *err)
 {
-    const struct trib_landing *l = f->landing;
     const struct trib_landing_shard s = {.stream = f->stream.label,
                                          .shard = found->id,
                                          .parent = found->parent,
                                          .adjacent = found->adjacent,
                                          .generation = generation,
-                                         .epoch = l->epochs[l->n_epochs - 1].number,
+                                         .epoch = own_epoch(f),
                                          .found_us = now_us};
     int rc = trib_landing_add_shard(f->landing, &s, err);
     if (rc == TRIB_E_EXISTS) {
@@ -438,7 +453,7 @@ int trib_feed_discover(struct trib_feed *f, int64_t now_us, bool force, struct t
         rc = check_gone(f, &found, now_us, err);
     }
     add_all_live(f);
-    f->replaced = rc == 0 && found.closed && !again && f->n == 0;
+    f->replaced |= rc == 0 && found.closed && !again && f->n == 0;
     trib_found_free(&found);
     f->looked_us = again ? f->looked_us : now_us;
     f->discover_us = now_us + (again || f->ended_us > f->looked_us - DISCOVER_US ? DISCOVER_SOON_US : DISCOVER_US);

@@ -12,7 +12,7 @@
 #include "aws/chain.h"
 #include "aws/own.h"
 
-enum { REFRESH_US = 300000000, RETRY_US = 60000000 };
+enum { REFRESH_US = 300000000, RETRY_US = 60000000, FETCHES = 3 };
 
 /* ---- secrets ------------------------------------------------------------------------------------------------------ */
 
@@ -286,8 +286,13 @@ int trib_aws_credentials_get(struct trib_aws *a, struct trib_aws_credentials *re
     }
     int rc = 0;
     if (!take(a, true, ret, ret_generation)) { /* nobody did in the meantime */
-        rc = fetch(a, err);
-        if (rc == 0 && !take(a, false, ret, ret_generation)) {
+        bool taken = false;
+        /* Another thread may call them expired, of those before, between the two lines: then they are asked for again. */
+        for (int i = 0; rc == 0 && !taken && i < FETCHES; i++) {
+            rc = fetch(a, err);
+            taken = rc == 0 && take(a, false, ret, ret_generation);
+        }
+        if (rc == 0 && !taken) {
             rc = trib_err_set(err, TRIB_E_UNAVAILABLE,
                               "the AWS credentials from %s have expired already: renew them there", a->have.provider);
         }

@@ -215,6 +215,14 @@ static void look(const struct trib_aws *a, int64_t now_us, bool *good, bool *fre
     *fresh = *good && now_us < a->refresh_us;
 }
 
+static bool is_stale(struct trib_aws *a)
+{
+    (void)pthread_mutex_lock(&a->lock);
+    bool stale = a->stale;
+    (void)pthread_mutex_unlock(&a->lock);
+    return stale;
+}
+
 static bool take(struct trib_aws *a, bool only_fresh, struct trib_aws_credentials *ret, unsigned *ret_generation)
 {
     int64_t now = trib_aws_now_us(a);
@@ -286,11 +294,12 @@ int trib_aws_credentials_get(struct trib_aws *a, struct trib_aws_credentials *re
     }
     int rc = 0;
     if (!take(a, true, ret, ret_generation)) { /* nobody did in the meantime */
-        bool taken = false;
+        bool taken = false, again = true;
         /* Another thread may call them expired, of those before, between the two lines: then they are asked for again. */
-        for (int i = 0; rc == 0 && !taken && i < FETCHES; i++) {
+        for (int i = 0; rc == 0 && !taken && again && i < FETCHES; i++) {
             rc = fetch(a, err);
             taken = rc == 0 && take(a, false, ret, ret_generation);
+            again = is_stale(a);
         }
         if (rc == 0 && !taken) {
             rc = trib_err_set(err, TRIB_E_UNAVAILABLE,

@@ -159,8 +159,7 @@ static void drop_scan(struct trib_capture *c)
     c->scan_done = false;
 }
 
-static int seal(struct trib_capture *c, const struct trib_landing_epoch *e, int64_t now_us, struct trib_step *ret,
-                struct trib_err *err)
+static int seal(struct trib_capture *c, int64_t now_us, struct trib_step *ret, struct trib_err *err)
 {
     int64_t begin_us, end_us, records, bytes;
     const struct trib_landing_file *files;
@@ -175,7 +174,7 @@ static int seal(struct trib_capture *c, const struct trib_landing_epoch *e, int6
                              sealable_us)) { /* a landing race was lost: what lies behind it is to be read again */
         return 0;
     }
-    struct trib_landing_snapshot s = {.epoch = e->number,
+    struct trib_landing_snapshot s = {.epoch = c->scan_epoch,
                                       .origin = TRIB_ORIGIN_SCAN,
                                       .full = true,
                                       .time_us = begin_us,
@@ -225,7 +224,7 @@ static int step_snapshot(struct trib_capture *c, int64_t now_us, struct trib_ste
         ret->rows_out += items;
         ret->worked |= items > 0 || c->scan_done;
     }
-    return c->scan_done ? seal(c, e, now_us, ret, err) : 0;
+    return c->scan_done ? seal(c, now_us, ret, err) : 0;
 }
 
 /* ---- the step ----------------------------------------------------------------------------------------------------- */

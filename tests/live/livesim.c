@@ -31,7 +31,7 @@
 #define OTHER  "Customers"
 #define STREAM "changes"
 
-enum { LIVES = 2, MAX_FAILURES = 20 };
+enum { LIVES = 2, MAX_FAILURES = 20, JOBS_MAX = 64 };
 
 /* What Silver has shown of a key. */
 struct shown {
@@ -609,6 +609,7 @@ static bool run(struct shop *s, uint64_t seed, bool tell, uint64_t *ret_writes, 
 
 static struct {
     _Atomic uint64_t next, bad, writes, done;
+    uint64_t at[JOBS_MAX]; /* the seed that a job is at */
 } * totals;
 
 static void *shared(size_t n)
@@ -620,7 +621,7 @@ static void *shared(size_t n)
     return p;
 }
 
-static void work(uint64_t end, bool tell)
+static void work(long job, uint64_t end, bool tell)
 {
     struct trib_err err = {0};
     const char *kind = getenv("LIVE_LIVES"), *source = getenv("LIVE_SOURCE");
@@ -634,6 +635,7 @@ static void work(uint64_t end, bool tell)
     for (uint64_t seed; totals->bad < MAX_FAILURES && (seed = totals->next++) < end;) {
         char failure[2048];
         uint64_t writes = 0;
+        totals->at[job] = seed;
         if (!run(&s, seed, tell, &writes, failure)) {
             totals->bad++;
             (void)printf("# seed %" PRIu64 " failed: %s (replay: build/livesim %" PRIu64 " 1 tell)\n", seed, failure,
@@ -642,6 +644,7 @@ static void work(uint64_t end, bool tell)
         }
         totals->writes += writes;
         totals->done++;
+        totals->at[job] = UINT64_MAX;
     }
     trib_engine_close(s.engine);
     trib_scratch_remove(s.scratch);
@@ -659,11 +662,13 @@ int main(int argc, char **argv)
     struct timespec from, to;
     (void)clock_gettime(CLOCK_MONOTONIC, &from);
     int lost = 0;
+    jobs = jobs < 1 ? 1 : jobs > JOBS_MAX ? JOBS_MAX : jobs;
     for (long i = 0; i < jobs; i++) {
+        totals->at[i] = UINT64_MAX;
         (void)fflush(NULL);
         pid_t pid = fork();
         if (pid == 0) {
-            work(seed + runs, tell);
+            work(i, seed + runs, tell);
             exit(0);
         }
         lost += pid < 0;
@@ -671,6 +676,12 @@ int main(int argc, char **argv)
     int status;
     while (wait(&status) > 0) {
         lost += status != 0;
+    }
+    for (long i = 0; i < jobs; i++) {
+        if (totals->at[i] != UINT64_MAX) {
+            (void)printf("# seed %" PRIu64 " failed: its process died (replay: build/livesim %" PRIu64 " 1 tell)\n",
+                         totals->at[i], totals->at[i]);
+        }
     }
     (void)clock_gettime(CLOCK_MONOTONIC, &to);
     double seconds = (double)(to.tv_sec - from.tv_sec) + (double)(to.tv_nsec - from.tv_nsec) / 1e9;

@@ -215,3 +215,24 @@ char *trib_arena_strndup(struct trib_arena *a, const char *s, size_t n)
     p[n] = '\0';
     return p;
 }
+
+size_t trib_place(size_t n, int (*order)(const void *key, const void *of, size_t i), const void *key, const void *of,
+                  bool *ret_found)
+{
+    size_t low = 0, high = n;
+    *ret_found = false;
+    while (low < high) {
+        size_t mid = low + (high - low) / 2;
+        int d = order(key, of, mid);
+        if (d == 0) {
+            *ret_found = true;
+            return mid;
+        }
+        if (d < 0) {
+            low = mid + 1;
+        } else {
+            high = mid;
+        }
+    }
+    return low;
+}

@@ -90,4 +90,8 @@ void trib_arena_free(struct trib_arena *a);
 void *trib_arena_alloc(struct trib_arena *a, size_t n) __attribute__((returns_nonnull)); /* aligned to 16, not zeroed */
 char *trib_arena_strndup(struct trib_arena *a, const char *s, size_t n) __attribute__((returns_nonnull));
 
+/* Where a key stands among n sorted things, or belongs; order: how thing i of `of` compares with the key, as strcmp does. */
+size_t trib_place(size_t n, int (*order)(const void *key, const void *of, size_t i), const void *key, const void *of,
+                  bool *ret_found);
+
 #endif

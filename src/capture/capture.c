@@ -65,8 +65,8 @@ static bool same(const char *a, const char *b) { return a == NULL || b == NULL |
 /* Labels of DynamoDB Streams are their creation times. A description may lag behind what another process saw. */
 static bool is_older(const struct trib_stream *s, const struct trib_landing_epoch *newest)
 {
-    return strchr(newest->stream_arn == NULL ? "" : newest->stream_arn, '/') != NULL &&
-           strstr(newest->stream_arn, ":dynamodb:") != NULL && strcmp(s->label, newest->label) < 0;
+    return !s->protocol->by_time && newest->stream_arn != NULL && strstr(newest->stream_arn, ":dynamodb:") != NULL &&
+           strcmp(s->label, newest->label) < 0;
 }
 
 /* The epoch that what is captured now belongs to: the first, or a further one when the stream or the table is another. */
@@ -82,11 +82,11 @@ static int open_epoch(struct trib_capture *c, const struct trib_table_info *t, c
     if (reason == NULL) {
         return 0;
     }
-    if (newest != NULL && same(newest->table_id, t->id) && !s->protocol->by_time && is_older(s, newest)) {
+    if (newest != NULL && same(newest->table_id, t->id) && is_older(s, newest)) {
         return trib_err_set(
             err, TRIB_E_UNAVAILABLE,
             "table %s: its stream is said to be %s, and the newer %s was captured already; this is tried "
-            "again. If source.arn names the older one, take it out of the config",
+            "again. If source.stream names the older one, take it out of the config",
             c->o.table, s->pin, newest->stream_arn);
     }
     /* Of Kinesis the first epoch begins where every record before is surely in its snapshot; a further one where every record that was

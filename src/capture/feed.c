@@ -84,31 +84,15 @@ struct trib_feed {
     bool moved;          /* a position moved since */
 };
 
-/* Where a live shard stands, or belongs. */
-static size_t live_place(const struct trib_feed *f, const char *id, bool *ret_found)
+static int live_order(const void *id, const void *feed, size_t i)
 {
-    size_t low = 0, high = f->n;
-    *ret_found = false;
-    while (low < high) {
-        size_t mid = low + (high - low) / 2;
-        int d = strcmp(f->shards[mid]->id, id);
-        if (d == 0) {
-            *ret_found = true;
-            return mid;
-        }
-        if (d < 0) {
-            low = mid + 1;
-        } else {
-            high = mid;
-        }
-    }
-    return low;
+    return strcmp(((const struct trib_feed *)feed)->shards[i]->id, id);
 }
 
 static void add_live(struct trib_feed *f, const struct trib_landing_shard *doc)
 {
     bool found;
-    size_t at = live_place(f, doc->shard, &found);
+    size_t at = trib_place(f->n, live_order, doc->shard, f, &found);
     if (found) {
         return;
     }
@@ -251,22 +235,14 @@ static int open_gap(struct trib_feed *f, int64_t now_us, const char *shard, cons
 
 /* ---- discovery ---------------------------------------------------------------------------------------------------- */
 
+static int by_shard_id(const void *id, const void *one)
+{
+    return strcmp(id, ((const struct trib_found_shard *)one)->id);
+}
+
 static const struct trib_found_shard *found_one(const struct trib_found *found, const char *id)
 {
-    size_t low = 0, high = found->n;
-    while (low < high) {
-        size_t mid = low + (high - low) / 2;
-        int d = strcmp(found->shards[mid].id, id);
-        if (d == 0) {
-            return &found->shards[mid];
-        }
-        if (d < 0) {
-            low = mid + 1;
-        } else {
-            high = mid;
-        }
-    }
-    return NULL;
+    return found->n == 0 ? NULL : bsearch(id, found->shards, found->n, sizeof *found->shards, by_shard_id);
 }
 
 static uint32_t highest_generation(const struct trib_feed *f)
@@ -346,16 +322,6 @@ static int add_descendants(struct trib_feed *f, const struct trib_found *found, 
         }
     }
     return 0;
-}
-
-static bool first_look(const struct trib_feed *f)
-{
-    for (size_t i = 0; i < f->landing->n_shards; i++) {
-        if (strcmp(f->landing->shards[i].stream, f->stream.label) == 0) {
-            return false;
-        }
-    }
-    return true;
 }
 
 /* A parent that is neither documented nor listed. */
@@ -441,7 +407,7 @@ int trib_feed_discover(struct trib_feed *f, int64_t now_us, bool force, struct t
     }
     f->retention_us = found.retention_us - SLACK_US;
     add_all_live(f);
-    bool first = first_look(f), again = false;
+    bool first = highest_generation(f) == 0, again = false; /* none of its shards is documented yet */
     rc = add_descendants(f, &found, now_us, err);
     if (rc == 0) {
         rc = add_roots(f, &found, first, now_us, &again, err);

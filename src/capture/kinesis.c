@@ -116,21 +116,6 @@ static int open_stream(const struct trib_capture_opts *o, const struct trib_tabl
 
 /* ---- its shards --------------------------------------------------------------------------------------------------- */
 
-static int add_one(void *ctx, struct trib_view one, struct trib_err *err)
-{
-    (void)err;
-    const struct trib_found_shard s = {.id = trib_reply_text(one, "ShardId"),
-                                       .parent = trib_reply_text(one, "ParentShardId"),
-                                       .adjacent = trib_reply_text(one, "AdjacentParentShardId")};
-    if (s.id != NULL) {
-        trib_found_add(ctx, &s);
-    } else {
-        free(s.parent);
-        free(s.adjacent);
-    }
-    return 0;
-}
-
 static int list_page(struct trib_aws *aws, const char *arn, char **io_token, struct trib_found *f, struct trib_err *err)
 {
     struct trib_buf body, reply;
@@ -147,7 +132,7 @@ static int list_page(struct trib_aws *aws, const char *arn, char **io_token, str
     if (rc != 0) {
         return trib_err_wrap(err, "Kinesis stream %s", arn);
     }
-    rc = trib_reply_each(trib_reply_value(trib_buf_view(&reply), "Shards"), add_one, f, err);
+    rc = trib_reply_each(trib_reply_value(trib_buf_view(&reply), "Shards"), trib_found_each, f, err);
     free(*io_token);
     *io_token = trib_reply_text(trib_buf_view(&reply), "NextToken");
     trib_buf_free(&reply);
@@ -187,33 +172,20 @@ static int list(struct trib_aws *aws, const struct trib_stream *s, struct trib_f
 static void iterator_body(const struct trib_stream *s, const char *shard, const char *after, struct trib_buf *to)
 {
     name_stream(s->arn, to);
-    trib_buf_adds(to, ",\"ShardId\":");
-    trib_json_string(to, trib_view_of(shard));
-    if (after == NULL) {
-        trib_buf_adds(to, ",\"ShardIteratorType\":\"TRIM_HORIZON\"}");
-    } else {
-        trib_buf_addf(to, ",\"ShardIteratorType\":\"AFTER_SEQUENCE_NUMBER\",\"StartingSequenceNumber\":\"%s\"}", after);
-    }
+    trib_iterator_place(shard, after, "StartingSequenceNumber", to);
 }
 
 static enum trib_trouble trouble(const struct trib_err *why)
 {
-    static const struct {
-        const char *code;
-        enum trib_trouble means;
-    } known[] = {{"ExpiredIteratorException", TRIB_TROUBLE_ITERATOR},
-                 {"ProvisionedThroughputExceededException", TRIB_TROUBLE_LATER},
-                 {"LimitExceededException", TRIB_TROUBLE_LATER},
-                 {"KMSThrottlingException", TRIB_TROUBLE_LATER},
-                 /* a position, an iterator or a shard of a stream that was deleted, and maybe made again */
-                 {"InvalidArgumentException", TRIB_TROUBLE_LOOK},
-                 {"ResourceNotFoundException", TRIB_TROUBLE_LOOK}};
-    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
-        if (strcmp(why->service_code, known[i].code) == 0) {
-            return known[i].means;
-        }
-    }
-    return why->retriable ? TRIB_TROUBLE_LATER : TRIB_TROUBLE_FATAL;
+    static const struct trib_trouble_code known[] = {
+        {"ExpiredIteratorException", TRIB_TROUBLE_ITERATOR},
+        {"ProvisionedThroughputExceededException", TRIB_TROUBLE_LATER},
+        {"LimitExceededException", TRIB_TROUBLE_LATER},
+        {"KMSThrottlingException", TRIB_TROUBLE_LATER},
+        /* a position, an iterator or a shard of a stream that was deleted, and maybe made again */
+        {"InvalidArgumentException", TRIB_TROUBLE_LOOK},
+        {"ResourceNotFoundException", TRIB_TROUBLE_LOOK}};
+    return trib_trouble_of(why, known, sizeof known / sizeof known[0]);
 }
 
 /* ---- records ------------------------------------------------------------------------------------------------------ */

@@ -61,8 +61,8 @@ struct trib_found {
     bool closed;          /* nothing will be written to it any more: once all is read, look for its successor */
 };
 void trib_found_free(struct trib_found *f);
-/* [take] s */
-void trib_found_add(struct trib_found *f, const struct trib_found_shard *s);
+/* Adds an element of a listing; for trib_reply_each, ctx: the trib_found. */
+int trib_found_each(void *ctx, struct trib_view one, struct trib_err *err);
 /* In order, each once: pages of an inconsistent listing may overlap. */
 void trib_found_sort(struct trib_found *f);
 
@@ -75,6 +75,15 @@ enum trib_trouble {
     TRIB_TROUBLE_GONE,     /* so is the shard */
     TRIB_TROUBLE_LOOK,     /* the stream may be another now: look which shards there are, then again */
 };
+
+struct trib_trouble_code {
+    const char *code; /* the service's */
+    enum trib_trouble means;
+};
+/* By the service's code; else whether it may be tried again. */
+enum trib_trouble trib_trouble_of(const struct trib_err *why, const struct trib_trouble_code *known, size_t n);
+/* The end of a GetShardIterator request: which shard, and behind which number (NULL: from TRIM_HORIZON). */
+void trib_iterator_place(const char *shard, const char *after, const char *number_name, struct trib_buf *to);
 
 struct trib_shard_record {
     char digits[TRIB_POSITION_DIGITS + 1];

@@ -37,19 +37,6 @@ static int open_stream(const struct trib_capture_opts *o, const struct trib_tabl
     return 0;
 }
 
-static int add_one(void *ctx, struct trib_view one, struct trib_err *err)
-{
-    (void)err;
-    const struct trib_found_shard s = {.id = trib_reply_text(one, "ShardId"),
-                                       .parent = trib_reply_text(one, "ParentShardId")};
-    if (s.id != NULL) {
-        trib_found_add(ctx, &s);
-    } else {
-        free(s.parent);
-    }
-    return 0;
-}
-
 static int list_page(struct trib_aws *aws, const char *arn, char **io_after, struct trib_found *f, struct trib_err *err)
 {
     struct trib_buf body, reply;
@@ -69,7 +56,7 @@ static int list_page(struct trib_aws *aws, const char *arn, char **io_after, str
     struct trib_view d = trib_reply_value(trib_buf_view(&reply), "StreamDescription");
     TRIB_CLEANUP(trib_cleanup_free) char *status = trib_reply_text(d, "StreamStatus");
     f->closed = status != NULL && strcmp(status, "DISABLED") == 0;
-    rc = trib_reply_each(trib_reply_value(d, "Shards"), add_one, f, err);
+    rc = trib_reply_each(trib_reply_value(d, "Shards"), trib_found_each, f, err);
     free(*io_after);
     *io_after = trib_reply_text(d, "LastEvaluatedShardId");
     trib_buf_free(&reply);
@@ -100,31 +87,17 @@ static void iterator_body(const struct trib_stream *s, const char *shard, const 
 {
     trib_buf_adds(to, "{\"StreamArn\":");
     trib_json_string(to, trib_view_of(s->arn));
-    trib_buf_adds(to, ",\"ShardId\":");
-    trib_json_string(to, trib_view_of(shard));
-    if (after == NULL) {
-        trib_buf_adds(to, ",\"ShardIteratorType\":\"TRIM_HORIZON\"}");
-    } else {
-        trib_buf_addf(to, ",\"ShardIteratorType\":\"AFTER_SEQUENCE_NUMBER\",\"SequenceNumber\":\"%s\"}", after);
-    }
+    trib_iterator_place(shard, after, "SequenceNumber", to);
 }
 
 static enum trib_trouble trouble(const struct trib_err *why)
 {
-    static const struct {
-        const char *code;
-        enum trib_trouble means;
-    } known[] = {{"ExpiredIteratorException", TRIB_TROUBLE_ITERATOR},
-                 {"TrimmedDataAccessException", TRIB_TROUBLE_TRIMMED},
-                 {"ResourceNotFoundException", TRIB_TROUBLE_GONE},
-                 {"LimitExceededException", TRIB_TROUBLE_LATER},
-                 {"ProvisionedThroughputExceededException", TRIB_TROUBLE_LATER}};
-    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
-        if (strcmp(why->service_code, known[i].code) == 0) {
-            return known[i].means;
-        }
-    }
-    return why->retriable ? TRIB_TROUBLE_LATER : TRIB_TROUBLE_FATAL;
+    static const struct trib_trouble_code known[] = {{"ExpiredIteratorException", TRIB_TROUBLE_ITERATOR},
+                                                     {"TrimmedDataAccessException", TRIB_TROUBLE_TRIMMED},
+                                                     {"ResourceNotFoundException", TRIB_TROUBLE_GONE},
+                                                     {"LimitExceededException", TRIB_TROUBLE_LATER},
+                                                     {"ProvisionedThroughputExceededException", TRIB_TROUBLE_LATER}};
+    return trib_trouble_of(why, known, sizeof known / sizeof known[0]);
 }
 
 /* ---- records ------------------------------------------------------------------------------------------------------ */

@@ -162,7 +162,7 @@ void trib_found_free(struct trib_found *f)
     *f = (struct trib_found){0};
 }
 
-void trib_found_add(struct trib_found *f, const struct trib_found_shard *s)
+static void found_add(struct trib_found *f, const struct trib_found_shard *s)
 {
     TRIB_GROW(f->shards, f->cap, f->n + 1);
     f->shards[f->n++] = *s;
@@ -188,4 +188,41 @@ void trib_found_sort(struct trib_found *f)
         }
     }
     f->n = kept;
+}
+
+int trib_found_each(void *ctx, struct trib_view one, struct trib_err *err)
+{
+    (void)err;
+    struct trib_found_shard s = {.id = trib_reply_text(one, "ShardId"),
+                                 .parent = trib_reply_text(one, "ParentShardId"),
+                                 .adjacent = trib_reply_text(one, "AdjacentParentShardId")};
+    if (s.id != NULL) {
+        found_add(ctx, &s);
+    } else {
+        shard_free(&s);
+    }
+    return 0;
+}
+
+/* ---- what both services say alike --------------------------------------------------------------------------------- */
+
+void trib_iterator_place(const char *shard, const char *after, const char *number_name, struct trib_buf *to)
+{
+    trib_buf_adds(to, ",\"ShardId\":");
+    trib_json_string(to, trib_view_of(shard));
+    if (after == NULL) {
+        trib_buf_adds(to, ",\"ShardIteratorType\":\"TRIM_HORIZON\"}");
+    } else {
+        trib_buf_addf(to, ",\"ShardIteratorType\":\"AFTER_SEQUENCE_NUMBER\",\"%s\":\"%s\"}", number_name, after);
+    }
+}
+
+enum trib_trouble trib_trouble_of(const struct trib_err *why, const struct trib_trouble_code *known, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (strcmp(why->service_code, known[i].code) == 0) {
+            return known[i].means;
+        }
+    }
+    return why->retriable ? TRIB_TROUBLE_LATER : TRIB_TROUBLE_FATAL;
 }

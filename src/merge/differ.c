@@ -188,27 +188,15 @@ static int open_side(struct trib_differ *d, struct side *s, struct trib_err *err
     return trib_function_register(d->conn, &all, err);
 }
 
-static void silver_struct(const struct side *s, struct trib_buf *sql)
-{
-    trib_buf_adds(sql, "struct_pack(");
-    for (size_t i = 0; i < s->item.n_fields; i++) {
-        trib_buf_adds(sql, i > 0 ? ", " : "");
-        trib_sql_ident(sql, s->item.fields[i].name);
-        trib_buf_adds(sql, " := ");
-        trib_sql_ident(sql, s->item.fields[i].name);
-    }
-    trib_buf_addc(sql, ')');
-}
-
 /* SELECT x[, the row's struct s and its rescued text r] FROM the target's live rows; x: digest and key. */
 static int silver_rows(const struct side *s, bool with_row, struct trib_buf *sql, struct trib_err *err)
 {
     trib_buf_addf(sql, "SELECT %s(", s->row_fn);
-    silver_struct(s, sql);
+    trib_sql_pack(&s->item, sql);
     trib_buf_adds(sql, ", CAST(_rescued_data AS VARCHAR)) AS x");
     if (with_row) {
         trib_buf_adds(sql, ", ");
-        silver_struct(s, sql);
+        trib_sql_pack(&s->item, sql);
         trib_buf_adds(sql, " AS s, CAST(_rescued_data AS VARCHAR) AS r");
     }
     trib_buf_adds(sql, " FROM (");

@@ -132,6 +132,8 @@ void trib_where_sql(const struct trib_where *w, const char *item, const char *re
 TRIB_CHECKED int trib_merge_check_settings(const struct merge_run *r, struct trib_err *err);
 
 /* ---- write.c: new files and the commit ----------------------------------------------------------------------------- */
+/* struct_pack(a := a, …) of an item's columns. */
+void trib_sql_pack(const struct trib_type *item, struct trib_buf *sql);
 /* Whether a target has merged all that Bronze holds. Versions of Bronze without new rows (an epoch's property, retention) move no position. */
 TRIB_CHECKED int trib_merge_is_through(const struct trib_merge_opts *o, const struct trib_delta *bronze,
                                        const struct trib_snapshot *b, const struct trib_snapshot *silver, bool *ret,

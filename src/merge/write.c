@@ -36,17 +36,16 @@ static void old_columns(const struct merge_run *r, bool meta_from_outcome, struc
     }
 }
 
-/* item := struct_pack of the old row's attribute columns. */
-static void pack_old(const struct merge_run *r, struct trib_buf *sql)
+void trib_sql_pack(const struct trib_type *item, struct trib_buf *sql)
 {
     trib_buf_adds(sql, "struct_pack(");
-    for (size_t i = 0; i < r->item.n_fields; i++) {
+    for (size_t i = 0; i < item->n_fields; i++) {
         trib_buf_adds(sql, i > 0 ? ", " : "");
-        trib_sql_ident(sql, r->item.fields[i].name);
+        trib_sql_ident(sql, item->fields[i].name);
         trib_buf_adds(sql, " := ");
-        trib_sql_ident(sql, r->item.fields[i].name);
+        trib_sql_ident(sql, item->fields[i].name);
     }
-    trib_buf_adds(sql, ") AS item");
+    trib_buf_addc(sql, ')');
 }
 
 static int old_select(struct merge_run *r, const struct trib_add *adds, size_t n, struct trib_buf *sql,
@@ -56,7 +55,8 @@ static int old_select(struct merge_run *r, const struct trib_add *adds, size_t n
     trib_convert_sql(r->m->rewrite, "item", "_rescued_data", r->widened ? TRIB_CONVERT_WHOLE : TRIB_CONVERT_REWRITE,
                      sql);
     trib_buf_adds(sql, " AS img FROM (SELECT *, ");
-    pack_old(r, sql);
+    trib_sql_pack(&r->item, sql);
+    trib_buf_adds(sql, " AS item");
     trib_buf_adds(sql, " FROM (");
     int rc = trib_delta_select(&r->m->silver, &r->s, adds, n, true, sql, err);
     trib_buf_adds(sql, "))");

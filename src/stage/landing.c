@@ -137,31 +137,22 @@ void trib_landing_free(struct trib_landing *l)
     free(l);
 }
 
+struct shard_name {
+    const char *stream, *shard;
+};
+
 /* Shards are kept in order of (stream, shard). */
-static int shard_order(const struct trib_landing_shard *s, const char *stream, const char *shard)
+static int shard_order(const void *name, const void *landing, size_t i)
 {
-    int d = strcmp(s->stream, stream);
-    return d != 0 ? d : strcmp(s->shard, shard);
+    const struct shard_name *n = name;
+    const struct trib_landing_shard *s = &((const struct trib_landing *)landing)->shards[i];
+    int d = strcmp(s->stream, n->stream);
+    return d != 0 ? d : strcmp(s->shard, n->shard);
 }
 
 size_t trib_landing_place(const struct trib_landing *l, const char *stream, const char *shard, bool *ret_found)
 {
-    size_t low = 0, high = l->n_shards;
-    *ret_found = false;
-    while (low < high) {
-        size_t mid = low + (high - low) / 2;
-        int d = shard_order(&l->shards[mid], stream, shard);
-        if (d == 0) {
-            *ret_found = true;
-            return mid;
-        }
-        if (d < 0) {
-            low = mid + 1;
-        } else {
-            high = mid;
-        }
-    }
-    return low;
+    return trib_place(l->n_shards, shard_order, &(struct shard_name){stream, shard}, l, ret_found);
 }
 
 struct trib_landing_shard *trib_landing_find(const struct trib_landing *l, const char *stream, const char *shard)

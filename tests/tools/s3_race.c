@@ -59,7 +59,7 @@ static void one(struct trib_store *s, const char *name, long i, size_t bytes, co
     fill(&content, name, i, bytes);
     int rc = put(s, key, &content, file, &err);
     /* versitygw refuses a put as late and shows no object yet, for a moment: the store says so, and that trying again is right. */
-    for (int i_try = 0; rc == TRIB_E_AGAIN && i_try < 10; i_try++) {
+    for (int tries = 0; rc == TRIB_E_AGAIN && tries < 10; tries++) {
         err = (struct trib_err){0};
         rc = put(s, key, &content, file, &err);
     }
